@@ -1,1 +1,12 @@
-//! blobrollout.
+//! blobrollout delivers configuration assets that are too big or too binary for an Azure IoT Hub twin.
+//!
+//! The asset goes to Blob Storage, the twin of every targeted device gets a link to it, and the devices' answers are mirrored
+//! into the status of the custom resource [`api::BlobRollout`]. Twins and blobs are the truth; nothing else is stored.
+//!
+//! The way of the data: [`controller`] observes ([`source`], [`store`], [`fleet`]), decides, acts and reports.
+
+pub mod follow;
+pub mod redact;
+pub mod secret;
+pub mod store;
+pub mod time;
