@@ -1,1 +1,40 @@
-//! An IoT Hub emulator.
+//! An Azure IoT Hub emulator, to the wire: service REST, the query language of twins, device MQTT. In memory.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = iothub_emulator::Emulator::start(iothub_emulator::Settings::default()).await?;
+//! let device = emulator.create_device("dev1", &serde_json::json!({"site": "plant-a"}))?;
+//! println!("{} {device}", emulator.service_connection_string());
+//! emulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod auth;
+mod clock;
+mod counters;
+mod emulator;
+mod error;
+mod faults;
+mod hub;
+mod identity;
+mod listener;
+mod mqtt;
+mod open_files;
+mod query;
+mod random;
+mod registry;
+mod rest;
+mod route;
+mod settings;
+mod tls;
+mod twins;
+
+pub use clock::{Clock, Timestamp};
+pub use counters::{Counts, Outcome};
+pub use emulator::{CallError, Emulator, StartError};
+pub use faults::{Effect, Fault, When};
+pub use open_files::raise_open_files_limit;
+pub use route::Route;
+pub use settings::Settings;
+pub use tls::TlsError;

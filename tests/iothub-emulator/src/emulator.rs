@@ -1,0 +1,292 @@
+//! The emulator as a library: start, look inside, stop.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::auth::{self, Authority};
+use crate::clock::Clock;
+use crate::counters::{Counters, Counts};
+use crate::error::HubError;
+use crate::faults::{Fault, Faults};
+use crate::hub::Hub;
+use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
+use crate::listener::{self, Tasks};
+use crate::registry::{Registry, twin_document};
+use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
+use crate::tls::{self, TlsError};
+use crate::twins::Change;
+use crate::{mqtt, rest};
+
+/// Connections that may wait to be accepted: whole fleets connect at once.
+const BACKLOG: u32 = 4096;
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No certificate could be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A port is taken, or not allowed to this user.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Address and port.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The CA's certificate could not be written.
+    #[error("cannot write {}: {error}", path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// Why a call to the emulator itself did nothing: the id or the document is wrong, or there is no such
+/// device. The text is the one that a client of the service API would get.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CallError(String);
+
+impl From<HubError> for CallError {
+    fn from(error: HubError) -> Self {
+        Self(error.text)
+    }
+}
+
+/// A running IoT Hub emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
+#[derive(Debug)]
+pub struct Emulator {
+    hub: Arc<Hub>,
+    tasks: Tasks,
+    name: String,
+    host_name: String,
+    https_port: u16,
+    mqtt_port: u16,
+    ca_pem: String,
+    ca_file: Option<PathBuf>,
+}
+
+impl Emulator {
+    /// Starts one; both ports accept when this returns.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let tls = tls::make(&settings.dns_names(), &settings.addresses())?;
+        let https = listen(&settings, settings.https_port)?;
+        let mqtt = listen(&settings, settings.mqtt_port)?;
+        let ca_file = settings.ca_directory.as_ref().map(|directory| directory.join("ca.pem"));
+        if let Some(path) = &ca_file {
+            let written = tokio::fs::write(path, &tls.ca_pem).await;
+            written.map_err(|error| StartError::CaFile { path: path.clone(), error })?;
+        }
+        let names = settings
+            .dns_names()
+            .into_iter()
+            .chain(settings.addresses().into_iter().map(|address| address.to_string()));
+        let hub = Arc::new(Hub {
+            authority: Authority::new(names),
+            master_key: MasterKey::new(),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            faults: Faults::default(),
+            clock: settings.clock.clone(),
+        });
+        let (https_port, mqtt_port) = (https.1, mqtt.1);
+        let tasks = Tasks::default();
+        listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);
+        listener::spawn(mqtt.0, tls.server, hub.clone(), &tasks, mqtt::serve);
+        let name = settings.primary_name();
+        let host_name = if https_port == HTTPS_PORT { name.clone() } else { format!("{name}:{https_port}") };
+        Ok(Self { hub, tasks, name, host_name, https_port, mqtt_port, ca_pem: tls.ca_pem, ca_file })
+    }
+
+    /// What goes into `HostName=`: `localhost:8443`, or the name alone on port 443.
+    pub fn host_name(&self) -> &str {
+        &self.host_name
+    }
+
+    /// Port of the service API.
+    pub fn https_port(&self) -> u16 {
+        self.https_port
+    }
+
+    /// Port of device MQTT.
+    pub fn mqtt_port(&self) -> u16 {
+        self.mqtt_port
+    }
+
+    /// The certificate that clients must trust, PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The file with that certificate, if one was asked for.
+    pub fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
+    }
+
+    /// Connection string of `iothubowner`, which may do everything. A secret.
+    pub fn service_connection_string(&self) -> String {
+        self.policy_connection_string("iothubowner").unwrap_or_default()
+    }
+
+    /// Connection string of `iothubowner`, `service`, `device`, `registryRead` or `registryReadWrite`; none
+    /// for any other name. A secret.
+    pub fn policy_connection_string(&self, policy: &str) -> Option<String> {
+        let policy = self.hub.authority.policy(policy)?;
+        let (name, key) = (policy.name, &policy.key);
+        Some(format!("HostName={};SharedAccessKeyName={name};SharedAccessKey={key}", self.host_name))
+    }
+
+    /// A SAS token of a policy for the whole hub, good for `lifetime`; none for a name that no policy has. A
+    /// secret.
+    pub fn policy_token(&self, policy: &str, lifetime: Duration) -> Option<String> {
+        let policy = self.hub.authority.policy(policy)?;
+        let expires = self.hub.clock.now().plus(lifetime);
+        auth::sign(&self.host_name, &policy.key, expires, Some(policy.name))
+    }
+
+    /// A SAS token of a device's own key, good for `lifetime`. A secret.
+    pub fn device_token(&self, id: &str, lifetime: Duration) -> Result<String, CallError> {
+        let [key, _] = self.hub.registry.read(id, |device| self.hub.master_key.keys_of(&device.identity))?;
+        let expires = self.hub.clock.now().plus(lifetime);
+        let token = auth::sign(&format!("{}/devices/{id}", self.host_name), &key, expires, None);
+        token.ok_or_else(|| CallError("the key of the device is not base64".to_owned()))
+    }
+
+    /// Creates a device with these tags (an object, or null for none) and gives its connection string, a
+    /// secret.
+    pub fn create_device(&self, id: &str, tags: &Value) -> Result<String, CallError> {
+        let change = Change::parse(&json!({ "tags": tags }))?;
+        let now = self.hub.clock.now();
+        self.hub.registry.create(DeviceId::parse(id)?, IdentityUpdate::generated(), now, |device| {
+            if change.tags.is_some() {
+                self.hub.change_twin(device, &change, false)?;
+            }
+            Ok(())
+        })?;
+        self.device_connection_string(id)
+    }
+
+    /// Connection string of a device, a secret. Where MQTT is not on its usual port 8883, `GatewayHostName=`
+    /// says which one to dial; `HostName=` is what the device signs for.
+    pub fn device_connection_string(&self, id: &str) -> Result<String, CallError> {
+        let [key, _] = self.hub.registry.read(id, |device| self.hub.master_key.keys_of(&device.identity))?;
+        let gateway = if self.mqtt_port == MQTT_PORT {
+            String::new()
+        } else {
+            format!(";GatewayHostName={}:{}", self.name, self.mqtt_port)
+        };
+        Ok(format!("HostName={};DeviceId={id};SharedAccessKey={key}{gateway}", self.host_name))
+    }
+
+    /// Deletes a device and ends its connection.
+    pub fn delete_device(&self, id: &str) -> Result<(), CallError> {
+        Ok(self.hub.registry.remove(id, |_| Ok(()))?)
+    }
+
+    /// Number of devices.
+    pub fn device_count(&self) -> usize {
+        self.hub.registry.len()
+    }
+
+    /// The ids of all devices, in order.
+    pub fn devices(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        self.hub.registry.scan(None, |device| {
+            ids.push(device.identity.id.to_string());
+            ControlFlow::Continue(())
+        });
+        ids
+    }
+
+    /// A twin as `GET /twins/{id}` shows it.
+    pub fn twin(&self, id: &str) -> Result<Value, CallError> {
+        Ok(self.hub.registry.read(id, twin_document)?)
+    }
+
+    /// Patches a twin as `PATCH /twins/{id}` does, device notification included, without a request being
+    /// counted.
+    pub fn patch_twin(&self, id: &str, patch: &Value) -> Result<(), CallError> {
+        let change = Change::parse(patch)?;
+        Ok(self.hub.registry.write(id, |device| self.hub.change_twin(device, &change, false))?)
+    }
+
+    /// Merges reported properties as if the device had sent them.
+    pub fn report(&self, id: &str, patch: &Value) -> Result<(), CallError> {
+        let patch = crate::twins::reported_patch(patch.to_string().as_bytes())?;
+        let now = self.hub.clock.now();
+        self.hub.registry.write(id, |device| device.twin.report(&patch, now))?;
+        Ok(())
+    }
+
+    /// How often the desired properties of each device were written since it was created, those by
+    /// [`Emulator::patch_twin`] included, for devices written at all: every such write is one more `$version`.
+    pub fn desired_writes(&self) -> BTreeMap<String, u64> {
+        let mut writes = BTreeMap::new();
+        self.hub.registry.scan(None, |device| {
+            let version = device.twin.desired.version;
+            if version > 1 {
+                writes.insert(device.identity.id.to_string(), version - 1);
+            }
+            ControlFlow::Continue(())
+        });
+        writes
+    }
+
+    /// The counters as they are now.
+    pub fn counts(&self) -> Counts {
+        self.hub.counters.snapshot()
+    }
+
+    /// Lets something go wrong from now on.
+    pub fn add_fault(&self, fault: Fault) {
+        self.hub.faults.add(fault);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.hub.faults.clear();
+    }
+
+    /// The clock, to move it.
+    pub fn clock(&self) -> &Clock {
+        &self.hub.clock
+    }
+
+    /// Stops: no new connections, all open ones are closed; returns when every task has ended.
+    pub async fn shutdown(&self) {
+        self.tasks.stop.cancel();
+        self.tasks.tracker.close();
+        self.tasks.tracker.wait().await;
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.tasks.stop.cancel();
+    }
+}
+
+fn listen(settings: &Settings, port: u16) -> Result<(TcpListener, u16), StartError> {
+    let address = SocketAddr::new(settings.address, port);
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart on the same port must not wait for the connections of the last run to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    };
+    bind().map_err(|error| StartError::Listen { address, error })
+}

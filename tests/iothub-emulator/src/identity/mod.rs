@@ -1,0 +1,103 @@
+//! Device identities: id, keys, status.
+
+mod device_id;
+mod keys;
+
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::error::HubError;
+pub(crate) use device_id::DeviceId;
+pub(crate) use keys::{Keys, MasterKey};
+
+/// What the identity registry knows of a device.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub id: DeviceId,
+    /// New for every creation, also under an id that was used before.
+    pub generation: u64,
+    /// Grows with every write of the identity; its etag encodes it.
+    pub revision: u64,
+    pub enabled: bool,
+    pub status_reason: Option<Box<str>>,
+    pub status_updated: Option<Timestamp>,
+    pub iot_edge: bool,
+    pub keys: Keys,
+}
+
+/// The writable part of an identity, as a PUT brings it.
+#[derive(Debug)]
+pub(crate) struct IdentityUpdate {
+    enabled: bool,
+    status_reason: Option<Box<str>>,
+    iot_edge: bool,
+    keys: [Option<String>; 2],
+}
+
+impl IdentityUpdate {
+    /// An enabled device whose keys the hub makes.
+    pub fn generated() -> Self {
+        Self { enabled: true, status_reason: None, iot_edge: false, keys: [None, None] }
+    }
+
+    /// Reads the body of `PUT /devices/{id}`. Missing status means enabled, empty keys mean: make them.
+    pub fn parse(id: &DeviceId, body: &Value) -> Result<Self, HubError> {
+        let body = body.as_object().ok_or_else(|| HubError::invalid("The body must be a device object"))?;
+        if body.get("deviceId").and_then(Value::as_str).is_some_and(|named| named != id.as_str()) {
+            return Err(HubError::invalid("The deviceId in the body differs from the one in the path"));
+        }
+        let enabled = match body.get("status") {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("enabled") => true,
+            Some(Value::String(text)) if text.eq_ignore_ascii_case("disabled") => false,
+            Some(_) => return Err(HubError::invalid("status must be 'enabled' or 'disabled'")),
+        };
+        let authentication = body.get("authentication").filter(|value| !value.is_null());
+        let kind =
+            authentication.and_then(|value| value.get("type")).and_then(Value::as_str).unwrap_or("sas");
+        if kind != "sas" {
+            let text = format!("Authentication type '{kind}' is not served by this emulator; use 'sas'");
+            return Err(HubError::invalid(text));
+        }
+        let key = |name: &str| {
+            let key = authentication
+                .and_then(|value| value.pointer(&format!("/symmetricKey/{name}")))
+                .and_then(Value::as_str);
+            keys::given(name, key)
+        };
+        Ok(Self {
+            enabled,
+            status_reason: body.get("statusReason").and_then(Value::as_str).map(Into::into),
+            iot_edge: body.get("capabilities").and_then(|value| value.get("iotEdge"))
+                == Some(&Value::Bool(true)),
+            keys: [key("primaryKey")?, key("secondaryKey")?],
+        })
+    }
+}
+
+impl Identity {
+    pub fn new(id: DeviceId, generation: u64, update: IdentityUpdate) -> Self {
+        Self {
+            id,
+            generation,
+            revision: generation % 1_000_000_000,
+            enabled: update.enabled,
+            status_reason: update.status_reason,
+            status_updated: None,
+            iot_edge: update.iot_edge,
+            keys: Keys::from(update.keys),
+        }
+    }
+
+    /// Takes over what a PUT with If-Match brings; keys that it leaves out stay as they are.
+    pub fn update(&mut self, update: IdentityUpdate, now: Timestamp) {
+        if self.enabled != update.enabled {
+            self.status_updated = Some(now);
+        }
+        self.revision += 1;
+        self.enabled = update.enabled;
+        self.status_reason = update.status_reason;
+        self.iot_edge = update.iot_edge;
+        self.keys.replace(update.keys);
+    }
+}

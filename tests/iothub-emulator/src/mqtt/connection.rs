@@ -1,0 +1,210 @@
+//! One device connection, from CONNECT to its end.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{
+    Codec, ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
+    UnsubAck, Unsubscribe,
+};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
+use tokio_util::codec::Framed;
+
+use super::connect::{Admission, admit};
+use super::topic::{Filter, Request};
+use super::twin;
+use crate::hub::Hub;
+
+/// Largest packet: a message of 256 KB ("Communicate with an IoT hub using the MQTT protocol") with its
+/// topic.
+const MAX_PACKET: usize = 256 * 1024 + 64 * 1024;
+/// How long a client may take from its connection to CONNECT.
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// The hub gives a silent client 1.5 times its keep-alive, and no more than this (same page).
+const MAX_SILENCE: Duration = Duration::from_secs(1767);
+/// How long a client may take to accept what is written to it.
+const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// Publishes that may wait for a slow device.
+const OUTBOX: usize = 256;
+/// Read buffer to start with: most packets are small, and devices are many.
+const BUFFER: usize = 1024;
+
+type Wire = Framed<TlsStream<TcpStream>, Codec>;
+
+/// Why a connection ends; the peer is told nothing, MQTT 3.1.1 has no word for it.
+struct Closed;
+
+/// Serves a connection until either side ends it.
+pub(super) async fn serve(hub: &Hub, stream: TlsStream<TcpStream>, connection: u64) {
+    let codec = Codec { max_incoming_size: MAX_PACKET, max_outgoing_size: MAX_PACKET };
+    let mut wire = Framed::with_capacity(stream, codec, BUFFER);
+    let Ok(Some(Ok(Packet::Connect(connect)))) = timeout(CONNECT_WITHIN, wire.next()).await else { return };
+    let (outbox, inbox) = mpsc::channel(OUTBOX);
+    match admit(hub, &connect, connection, outbox) {
+        Ok(admission) => {
+            hub.counters.count_connect(true);
+            // Also if this task is dropped in the middle, at shutdown.
+            let _present = Presence { hub, device_id: &admission.device_id, connection };
+            let silence = match connect.keep_alive {
+                0 => MAX_SILENCE,
+                seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
+            };
+            let mut connection =
+                Connection { hub, wire, inbox, admission: &admission, number: connection, silence };
+            let Err(Closed) = connection.run().await;
+        }
+        Err(code) => {
+            hub.counters.count_connect(false);
+            let refusal = Packet::ConnAck(ConnAck::new(code, false));
+            if wire.send(refusal).await.is_ok() {
+                // Without the proper end of TLS some clients miss the refusal.
+                let _ = wire.close().await;
+            }
+        }
+    }
+}
+
+/// Ends the session's connection when dropped.
+struct Presence<'a> {
+    hub: &'a Hub,
+    device_id: &'a str,
+    connection: u64,
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        let now = self.hub.clock.now();
+        // A device that was deleted meanwhile has no session to end.
+        let _ = self.hub.registry.write(self.device_id, |device| {
+            if let Some(session) = &mut device.session
+                && session.is(self.connection)
+            {
+                session.disconnect(self.connection);
+                device.connection_changed = Some(now);
+            }
+            Ok(())
+        });
+    }
+}
+
+struct Connection<'a> {
+    hub: &'a Hub,
+    wire: Wire,
+    inbox: mpsc::Receiver<Packet>,
+    admission: &'a Admission,
+    number: u64,
+    silence: Duration,
+}
+
+impl Connection<'_> {
+    async fn run(&mut self) -> Result<std::convert::Infallible, Closed> {
+        self.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, self.admission.session_present)))
+            .await?;
+        let mut silent_until = Instant::now() + self.silence;
+        loop {
+            let deadline = silent_until.min(self.token_end());
+            tokio::select! {
+                packet = self.wire.next() => {
+                    silent_until = Instant::now() + self.silence;
+                    self.receive(packet.and_then(Result::ok).ok_or(Closed)?).await?;
+                }
+                packet = self.inbox.recv() => {
+                    // The session let go of this connection: taken over, disabled, deleted or too slow.
+                    let packet = packet.ok_or(Closed)?;
+                    self.feed(packet).await?;
+                    while let Ok(packet) = self.inbox.try_recv() {
+                        self.feed(packet).await?;
+                    }
+                    written(self.wire.flush()).await?;
+                }
+                () = sleep_until(deadline) => {
+                    if Instant::now() >= silent_until || self.hub.clock.now() >= self.admission.expires {
+                        return Err(Closed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// When the hub ends this connection because its token expires ("Troubleshoot Azure IoT Hub error
+    /// codes").
+    fn token_end(&self) -> Instant {
+        let left = self.admission.expires.since(self.hub.clock.now());
+        // A manual clock may stand still: look again later rather than never.
+        Instant::now() + left.clamp(Duration::from_millis(1), MAX_SILENCE)
+    }
+
+    async fn receive(&mut self, packet: Packet) -> Result<(), Closed> {
+        match packet {
+            Packet::Publish(publish) => self.publish(&publish).await,
+            Packet::Subscribe(subscribe) => self.subscribe(subscribe).await,
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe).await,
+            Packet::PingReq => self.send(Packet::PingResp).await,
+            // The hub publishes at QoS 0 only; an acknowledgement of nothing does no harm.
+            Packet::PubAck(_) => Ok(()),
+            // DISCONNECT, a second CONNECT, and packets that only a server sends.
+            _ => Err(Closed),
+        }
+    }
+
+    /// `QoS` 2 and unknown topics end the connection ("Communicate with an IoT hub using the MQTT protocol").
+    /// The PUBACK goes first: Python waits for it before it waits for the answer.
+    async fn publish(&mut self, publish: &Publish) -> Result<(), Closed> {
+        let request = Request::parse(&publish.topic, &self.admission.device_id).ok_or(Closed)?;
+        match publish.qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await?,
+            QoS::ExactlyOnce => return Err(Closed),
+        }
+        if self.hub.clock.now() >= self.admission.expires {
+            return Err(Closed);
+        }
+        let device_id = &self.admission.device_id;
+        if twin::handle(self.hub, device_id, self.number, &request, publish) { Ok(()) } else { Err(Closed) }
+    }
+
+    async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), Closed> {
+        let mut granted = Vec::new();
+        let mut filters = Vec::new();
+        for wanted in &subscribe.filters {
+            filters.push(Filter::parse(&wanted.path, &self.admission.device_id).ok_or(Closed)?);
+            // QoS 2 is granted as 1 (same page).
+            let qos = if wanted.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            granted.push(SubscribeReasonCode::Success(qos));
+        }
+        // Before the acknowledgement: what is patched after it must be notified.
+        self.in_session(|session| filters.into_iter().for_each(|filter| session.subscribe(filter)))?;
+        self.send(Packet::SubAck(SubAck::new(subscribe.pkid, granted))).await
+    }
+
+    async fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<(), Closed> {
+        let device_id = &self.admission.device_id;
+        let known = unsubscribe.topics.iter().filter_map(|topic| Filter::parse(topic, device_id));
+        self.in_session(|session| known.for_each(|filter| session.unsubscribe(filter)))?;
+        self.send(Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid))).await
+    }
+
+    fn in_session(&self, change: impl FnOnce(&mut super::Session)) -> Result<(), Closed> {
+        let changed = self.hub.registry.write(&self.admission.device_id, |device| {
+            let session = device.session.as_mut().filter(|session| session.is(self.number));
+            Ok(session.map(|session| change(session)))
+        });
+        changed.ok().flatten().ok_or(Closed)
+    }
+
+    async fn feed(&mut self, packet: Packet) -> Result<(), Closed> {
+        written(self.wire.feed(packet)).await
+    }
+
+    async fn send(&mut self, packet: Packet) -> Result<(), Closed> {
+        written(self.wire.send(packet)).await
+    }
+}
+
+async fn written<E>(write: impl Future<Output = Result<(), E>>) -> Result<(), Closed> {
+    timeout(WRITE_WITHIN, write).await.ok().and_then(Result::ok).ok_or(Closed)
+}

@@ -1,0 +1,41 @@
+//! All that the hub keeps of one device.
+
+use crate::clock::Timestamp;
+use crate::identity::{DeviceId, Identity, IdentityUpdate};
+use crate::mqtt::Session;
+use crate::twins::Twin;
+
+/// Identity, twin and MQTT session in one record, under one lock: a desired patch and its notification cannot
+/// be overtaken by the next one.
+pub(crate) struct Device {
+    pub identity: Identity,
+    pub twin: Twin,
+    /// None until the device connects for the first time.
+    pub session: Option<Box<Session>>,
+    pub last_activity: Option<Timestamp>,
+    pub connection_changed: Option<Timestamp>,
+}
+
+impl Device {
+    pub fn new(id: DeviceId, generation: u64, update: IdentityUpdate, now: Timestamp) -> Self {
+        Self {
+            identity: Identity::new(id, generation, update),
+            twin: Twin::new(now),
+            session: None,
+            last_activity: None,
+            connection_changed: None,
+        }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_live())
+    }
+
+    pub fn connection_state(&self) -> &'static str {
+        if self.is_connected() { "Connected" } else { "Disconnected" }
+    }
+
+    pub fn status(&self) -> &'static str {
+        if self.identity.enabled { "enabled" } else { "disabled" }
+    }
+}

@@ -1,0 +1,127 @@
+//! The fields of a twin that a query can name.
+
+use serde_json::json;
+
+use super::{Device, document};
+use crate::twins::{Found, ObjectRef, find_in};
+
+/// A path of a query, its first step resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    root: Root,
+    rest: Box<[Box<str>]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Root {
+    DeviceId,
+    Etag,
+    DeviceEtag,
+    Status,
+    StatusReason,
+    StatusUpdateTime,
+    ConnectionState,
+    LastActivityTime,
+    CloudToDeviceMessageCount,
+    AuthenticationType,
+    Version,
+    Tags,
+    Properties,
+    Capabilities,
+    Unknown,
+}
+
+/// The documentation writes `SELECT DeviceId` and shows `deviceId` in the answer ("Queries for IoT Hub device
+/// and module twins"): names of the twin itself are found in any case and answered in this one. Names below
+/// tags and properties are the user's, and exact.
+const ROOTS: [(&str, Root); 14] = [
+    ("deviceId", Root::DeviceId),
+    ("etag", Root::Etag),
+    ("deviceEtag", Root::DeviceEtag),
+    ("status", Root::Status),
+    ("statusReason", Root::StatusReason),
+    ("statusUpdateTime", Root::StatusUpdateTime),
+    ("connectionState", Root::ConnectionState),
+    ("lastActivityTime", Root::LastActivityTime),
+    ("cloudToDeviceMessageCount", Root::CloudToDeviceMessageCount),
+    ("authenticationType", Root::AuthenticationType),
+    ("version", Root::Version),
+    ("tags", Root::Tags),
+    ("properties", Root::Properties),
+    ("capabilities", Root::Capabilities),
+];
+
+impl Field {
+    /// Resolves the steps of a path, of which there is at least one, and gives the column name that it has
+    /// without AS: its last step.
+    pub fn resolve(steps: &[String]) -> (Self, String) {
+        let first = steps.first().map(String::as_str).unwrap_or_default();
+        let known = ROOTS.iter().find(|(name, _)| name.eq_ignore_ascii_case(first));
+        let root = known.map_or(Root::Unknown, |(_, root)| *root);
+        let column = match steps {
+            [only] => known.map_or_else(|| only.clone(), |(name, _)| (*name).to_owned()),
+            steps => steps.last().cloned().unwrap_or_default(),
+        };
+        (Self { root, rest: steps.iter().skip(1).map(|step| step.as_str().into()).collect() }, column)
+    }
+
+    /// Looks the field up in a device.
+    pub fn of<'a>(&self, device: &'a Device) -> Found<'a> {
+        let text = |value: &'a str| Found::Text(value.into());
+        let owned = |value: String| Found::Text(value.into());
+        match self.root {
+            Root::Tags => self.in_tags(device),
+            Root::Properties => self.in_properties(device),
+            Root::Capabilities => self.in_capabilities(device),
+            Root::Unknown => Found::Undefined,
+            _ if !self.rest.is_empty() => Found::Undefined,
+            Root::DeviceId => text(device.identity.id.as_str()),
+            Root::Etag => owned(document::twin_etag(&device.twin)),
+            Root::DeviceEtag => owned(document::device_etag(device)),
+            Root::Status => text(device.status()),
+            Root::StatusReason => match &device.identity.status_reason {
+                Some(reason) => text(reason),
+                None => Found::Null,
+            },
+            Root::StatusUpdateTime => owned(document::time(device.identity.status_updated)),
+            Root::ConnectionState => text(device.connection_state()),
+            Root::LastActivityTime => owned(document::time(device.last_activity)),
+            Root::CloudToDeviceMessageCount => Found::Number(0.into()),
+            Root::AuthenticationType => text("sas"),
+            Root::Version => Found::Number(device.twin.version().into()),
+        }
+    }
+
+    fn in_tags<'a>(&self, device: &'a Device) -> Found<'a> {
+        let tags = device.twin.tags();
+        match &*self.rest {
+            [] if tags.is_empty() => Found::Undefined,
+            [] => Found::Object(ObjectRef::Tree(tags)),
+            path => find_in(tags, path),
+        }
+    }
+
+    fn in_properties<'a>(&self, device: &'a Device) -> Found<'a> {
+        let (desired, reported) = (&device.twin.desired, &device.twin.reported);
+        match &*self.rest {
+            [] => Found::Object(ObjectRef::Properties { desired, reported }),
+            [section, path @ ..] => match &**section {
+                "desired" => desired.find(path),
+                "reported" => reported.find(path),
+                _ => Found::Undefined,
+            },
+        }
+    }
+
+    fn in_capabilities<'a>(&self, device: &'a Device) -> Found<'a> {
+        let iot_edge = device.identity.iot_edge;
+        match &*self.rest {
+            [] => {
+                let map = json!({"iotEdge": iot_edge}).as_object().cloned().unwrap_or_default();
+                Found::Object(ObjectRef::Fixed(map))
+            }
+            [only] if &**only == "iotEdge" => Found::Bool(iot_edge),
+            _ => Found::Undefined,
+        }
+    }
+}

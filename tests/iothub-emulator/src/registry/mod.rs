@@ -1,0 +1,171 @@
+//! The devices of the hub, in the order of their ids.
+
+mod device;
+mod document;
+mod field;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::clock::Timestamp;
+use crate::error::{ErrorCode, HubError};
+use crate::identity::{DeviceId, IdentityUpdate};
+pub(crate) use device::Device;
+pub(crate) use document::{device_etag, identity_document, twin_document, twin_etag};
+pub(crate) use field::Field;
+
+/// Devices that a scan looks at before it lets writers in.
+const SCAN_CHUNK: usize = 4096;
+
+/// One lock for all devices: what is done under it takes microseconds, and long scans let go of it.
+#[derive(Default)]
+pub(crate) struct Registry {
+    devices: RwLock<BTreeMap<DeviceId, Device>>,
+    last_generation: AtomicU64,
+}
+
+/// How many, and not what: twins hold links, which are secrets.
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("devices", &self.len()).finish_non_exhaustive()
+    }
+}
+
+type Devices = BTreeMap<DeviceId, Device>;
+
+impl Registry {
+    fn shared(&self) -> RwLockReadGuard<'_, Devices> {
+        self.devices.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn exclusive(&self) -> RwLockWriteGuard<'_, Devices> {
+        self.devices.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn len(&self) -> usize {
+        self.shared().len()
+    }
+
+    pub fn read<T>(&self, id: &str, look: impl FnOnce(&Device) -> T) -> Result<T, HubError> {
+        self.shared().get(id).map(look).ok_or_else(|| HubError::device_not_found(id))
+    }
+
+    pub fn write<T>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Device) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let mut devices = self.exclusive();
+        change(devices.get_mut(id).ok_or_else(|| HubError::device_not_found(id))?)
+    }
+
+    /// Adds a device; 409 if there is one of this id.
+    pub fn create<T>(
+        &self,
+        id: DeviceId,
+        update: IdentityUpdate,
+        now: Timestamp,
+        first_change: impl FnOnce(&mut Device) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let mut devices = self.exclusive();
+        if devices.contains_key(&id) {
+            let text = "A device with the same id already exists";
+            return Err(HubError::new(ErrorCode::DeviceAlreadyExists, format!("{text}: {id}")));
+        }
+        let mut device = Device::new(id.clone(), self.next_generation(now), update, now);
+        let result = first_change(&mut device)?;
+        devices.insert(id, device);
+        Ok(result)
+    }
+
+    /// Removes a device that `agreed` lets go. Its session ends with it.
+    pub fn remove(
+        &self,
+        id: &str,
+        agreed: impl FnOnce(&Device) -> Result<(), HubError>,
+    ) -> Result<(), HubError> {
+        let mut devices = self.exclusive();
+        agreed(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?)?;
+        devices.remove(id);
+        Ok(())
+    }
+
+    /// Looks at the devices after `after` in the order of their ids until `look` breaks. Writers get their
+    /// turn between chunks, so this is no snapshot, as the hub's index is none.
+    pub fn scan(&self, after: Option<&str>, mut look: impl FnMut(&Device) -> ControlFlow<()>) {
+        let mut after = after.map(str::to_owned);
+        loop {
+            let devices = self.shared();
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let mut last = None;
+            for (id, device) in devices.range::<str, _>((from, Bound::Unbounded)).take(SCAN_CHUNK) {
+                if look(device).is_break() {
+                    return;
+                }
+                last = Some(id);
+            }
+            match last {
+                Some(id) => after = Some(id.as_str().to_owned()),
+                None => return,
+            }
+        }
+    }
+
+    /// Creation time in 100 ns, or one more than the last if the clock did not move.
+    fn next_generation(&self, now: Timestamp) -> u64 {
+        let next = |last: u64| Some(now.ticks().max(last + 1));
+        let last = self.last_generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        now.ticks().max(last.unwrap_or_default() + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(count: usize) -> Registry {
+        let registry = Registry::default();
+        for n in 0..count {
+            let id = DeviceId::parse(&format!("d{n:05}")).unwrap();
+            registry
+                .create(id, IdentityUpdate::generated(), Timestamp::from_unix_seconds(1), |_| Ok(()))
+                .unwrap();
+        }
+        registry
+    }
+
+    #[test]
+    fn a_scan_sees_each_device_once_and_goes_on_after_an_id() {
+        let registry = filled(SCAN_CHUNK * 2 + 10);
+        let mut seen = Vec::new();
+        registry.scan(None, |device| {
+            seen.push(device.identity.id.to_string());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(seen.len(), registry.len());
+        assert!(seen.is_sorted());
+        let mut first = None;
+        registry.scan(Some("d00041"), |device| {
+            first = Some(device.identity.id.to_string());
+            ControlFlow::Break(())
+        });
+        assert_eq!(first.as_deref(), Some("d00042"));
+    }
+
+    #[test]
+    fn generations_differ_even_if_the_clock_stands_still() {
+        let registry = filled(2);
+        let generation = |id| registry.read(id, |device| device.identity.generation).unwrap();
+        let old = generation("d00000");
+        assert_ne!(old, generation("d00001"));
+        registry.remove("d00000", |_| Ok(())).unwrap();
+        let id = DeviceId::parse("d00000").unwrap();
+        registry
+            .create(id, IdentityUpdate::generated(), Timestamp::from_unix_seconds(1), |_| Ok(()))
+            .unwrap();
+        assert!(generation("d00000") > old);
+    }
+}

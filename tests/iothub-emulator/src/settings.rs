@@ -1,0 +1,77 @@
+//! How an emulator is to be started.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use crate::clock::Clock;
+
+/// Where service clients call when nothing else is said.
+pub(crate) const HTTPS_PORT: u16 = 443;
+/// Where devices dial when nothing else is said.
+pub(crate) const MQTT_PORT: u16 = 8883;
+
+/// Settings of an emulator; the default serves 127.0.0.1 as `localhost` on free ports.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address to listen on.
+    pub address: IpAddr,
+    /// Port of the service API; 0 takes a free one. Node's service SDK dials 443 only.
+    pub https_port: u16,
+    /// Port of device MQTT; 0 takes a free one. Python's device SDK dials 8883 only.
+    pub mqtt_port: u16,
+    /// A name for the hub beside its address and `localhost`, `myhub.azure-devices.net` for one. It goes into
+    /// the certificate and the connection strings; clients must be able to resolve it, or be given a gateway
+    /// host name.
+    pub host_name: Option<String>,
+    /// Where to write `ca.pem`, the certificate that clients must trust; a directory that exists. None writes
+    /// no file.
+    pub ca_directory: Option<PathBuf>,
+    /// Where all of the hub's time comes from.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            https_port: 0,
+            mqtt_port: 0,
+            host_name: None,
+            ca_directory: None,
+            clock: Clock::system(),
+        }
+    }
+}
+
+impl Settings {
+    /// The ports that some SDKs insist on, 443 and 8883, on `address`. Ports below 1024 are not everybody's to
+    /// take, so the start may fail.
+    pub fn on_usual_ports(address: IpAddr) -> Self {
+        Self { address, https_port: HTTPS_PORT, mqtt_port: MQTT_PORT, ..Self::default() }
+    }
+
+    /// The name of the hub in connection strings, without a port.
+    pub(crate) fn primary_name(&self) -> String {
+        match &self.host_name {
+            Some(name) => name.clone(),
+            None if self.address == Ipv4Addr::LOCALHOST || self.address.is_unspecified() => {
+                "localhost".to_owned()
+            }
+            None if self.address.is_ipv6() => format!("[{}]", self.address),
+            None => self.address.to_string(),
+        }
+    }
+
+    /// DNS names under which the hub is known, the primary one first if it is one.
+    pub(crate) fn dns_names(&self) -> Vec<String> {
+        self.host_name.iter().cloned().chain(["localhost".to_owned()]).collect()
+    }
+
+    /// Addresses under which the hub is known.
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()];
+        let own =
+            Some(self.address).filter(|address| !address.is_unspecified() && !loopback.contains(address));
+        loopback.into_iter().chain(own).collect()
+    }
+}

@@ -1,0 +1,60 @@
+//! The emulator's own certificate authority, made at its start, and the certificate that it serves.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+
+/// Why there is no certificate; the names come from the settings, so the user can mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A key or certificate could not be made, most likely for a host name that none can be for.
+    #[error("no certificate for these host names: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// The TLS library refused the certificate.
+    #[error("the TLS library refuses the certificate: {0}")]
+    Server(#[from] rustls::Error),
+}
+
+/// What TLS needs: the CA that clients must trust, and the server side.
+pub(crate) struct Tls {
+    pub ca_pem: String,
+    pub server: Arc<ServerConfig>,
+}
+
+/// Makes a CA and a certificate for `names`, both with P-256 keys: 5,000 devices that connect at once need
+/// 5,000 signatures.
+pub(crate) fn make(names: &[String], addresses: &[IpAddr]) -> Result<Tls, TlsError> {
+    let mut ca = CertificateParams::new(Vec::new())?;
+    ca.distinguished_name.push(DnType::CommonName, "IoT Hub emulator CA");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let ca_key = KeyPair::generate()?;
+    let ca_pem = ca.self_signed(&ca_key)?.pem();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let alternatives = names.iter().cloned().chain(addresses.iter().map(ToString::to_string));
+    let mut leaf = CertificateParams::new(alternatives.collect::<Vec<_>>())?;
+    leaf.distinguished_name.push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.use_authority_key_identifier_extension = true;
+    let leaf_key = KeyPair::generate()?;
+    let certificate = leaf.signed_by(&leaf_key, &issuer)?;
+
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // The classic host name of a hub ends at TLS 1.2, and Python's device SDK asks for just that.
+    let server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into(),
+        )?;
+    Ok(Tls { ca_pem, server: Arc::new(server) })
+}

@@ -1,0 +1,202 @@
+//! One section of a twin as a tree: values and their metadata in the same nodes, keys sorted.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Number, Value as Json};
+
+use crate::clock::Timestamp;
+
+/// When a node was last written, and by which version of its section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub at: Timestamp,
+    /// Written as `$lastUpdatedVersion`; none on the reported side, which does not carry it.
+    pub version: Option<u64>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub stamp: Stamp,
+    pub value: Value,
+}
+
+/// What a twin can hold. There is no null: in a patch it deletes.
+#[derive(Clone)]
+pub(crate) enum Value {
+    Bool(bool),
+    Number(Number),
+    Text(Arc<str>),
+    Array(Arc<[Json]>),
+    Object(Children),
+}
+
+/// The members of an object, in the order of their keys.
+#[derive(Clone, Default)]
+pub(crate) struct Children(Vec<(Arc<str>, Node)>);
+
+impl Children {
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.position(key).ok().and_then(|at| self.0.get(at)).map(|(_, node)| node)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
+        self.0.iter().map(|(key, node)| (&**key, node))
+    }
+
+    /// Follows `path` down.
+    pub fn find(&self, path: &[Box<str>]) -> Option<&Node> {
+        let (last, parents) = path.split_last()?;
+        let mut here = self;
+        for key in parents {
+            match &here.get(key)?.value {
+                Value::Object(children) => here = children,
+                _ => return None,
+            }
+        }
+        here.get(last)
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| (**known).cmp(key))
+    }
+
+    /// Merges a patch: null deletes, objects merge, everything else replaces ("Understand and use device
+    /// twins in IoT Hub"). Every node on the way to a change is stamped, so that a deletion leaves a trace in
+    /// its parents.
+    pub fn merge(&mut self, patch: &Map<String, Json>, stamp: Stamp) {
+        for (key, new) in patch {
+            match (self.position(key), new) {
+                (Ok(at), Json::Null) => drop(self.0.remove(at)),
+                (Err(_), Json::Null) => {}
+                (Ok(at), new) => {
+                    let Some((_, node)) = self.0.get_mut(at) else { continue };
+                    node.stamp = stamp;
+                    match (&mut node.value, new) {
+                        (Value::Object(children), Json::Object(patch)) => children.merge(patch, stamp),
+                        (value, new) => *value = Value::written(new, stamp),
+                    }
+                }
+                (Err(at), new) => {
+                    self.0
+                        .insert(at, (key.as_str().into(), Node { stamp, value: Value::written(new, stamp) }));
+                }
+            }
+        }
+    }
+
+    /// The properties as JSON, without metadata.
+    pub fn to_json(&self) -> Map<String, Json> {
+        self.iter().map(|(key, node)| (key.to_owned(), node.value.to_json())).collect()
+    }
+
+    /// The `$metadata` entries below this object.
+    pub fn metadata(&self) -> Map<String, Json> {
+        self.iter().map(|(key, node)| (key.to_owned(), Json::Object(node.metadata()))).collect()
+    }
+}
+
+impl Stamp {
+    /// `$lastUpdated`, and `$lastUpdatedVersion` where there is one.
+    pub fn to_json(self) -> Map<String, Json> {
+        let mut map = Map::new();
+        map.insert("$lastUpdated".to_owned(), self.at.to_string().into());
+        if let Some(version) = self.version {
+            map.insert("$lastUpdatedVersion".to_owned(), version.into());
+        }
+        map
+    }
+}
+
+impl Node {
+    /// This node's entry in `$metadata`.
+    pub fn metadata(&self) -> Map<String, Json> {
+        let mut map = self.stamp.to_json();
+        if let Value::Object(children) = &self.value {
+            map.extend(children.metadata());
+        }
+        map
+    }
+}
+
+impl Value {
+    /// What is stored for `json`. Nulls of an object are dropped; the object itself stays, be it empty.
+    fn written(json: &Json, stamp: Stamp) -> Self {
+        match json {
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(value) => Self::Number(value.clone()),
+            Json::String(value) => Self::Text(value.as_str().into()),
+            Json::Array(items) => Self::Array(items.as_slice().into()),
+            Json::Object(patch) => {
+                let mut children = Children::default();
+                children.merge(patch, stamp);
+                Self::Object(children)
+            }
+            // Nulls are deletions, which `merge` has taken out.
+            Json::Null => Self::Object(Children::default()),
+        }
+    }
+
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Bool(value) => Json::Bool(*value),
+            Self::Number(value) => Json::Number(value.clone()),
+            Self::Text(value) => Json::String((**value).to_owned()),
+            Self::Array(items) => Json::Array(items.to_vec()),
+            Self::Object(children) => Json::Object(children.to_json()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn stamp(second: u64, version: u64) -> Stamp {
+        Stamp { at: Timestamp::from_unix_seconds(second), version: Some(version) }
+    }
+
+    fn merged(base: &Json, patch: &Json) -> Children {
+        let mut children = Children::default();
+        children.merge(base.as_object().unwrap(), stamp(1, 2));
+        children.merge(patch.as_object().unwrap(), stamp(2, 3));
+        children
+    }
+
+    #[test]
+    fn merging_follows_the_documented_rules() {
+        let table = [
+            // Scalars and arrays replace, missing keys stay ("Understand and use device twins in IoT Hub").
+            (json!({"a": 1, "b": 2}), json!({"a": 3}), json!({"a": 3, "b": 2})),
+            (json!({"a": [1, 2]}), json!({"a": [3]}), json!({"a": [3]})),
+            (json!({"a": {"b": 1}}), json!({"a": 5}), json!({"a": 5})),
+            (json!({"a": 5}), json!({"a": {"b": 1, "c": null}}), json!({"a": {"b": 1}})),
+            // Objects merge recursively.
+            (json!({"a": {"b": 1, "c": 2}}), json!({"a": {"b": 9}}), json!({"a": {"b": 9, "c": 2}})),
+            // Null deletes; on a missing key it creates nothing (TwinE2ETests.cs).
+            (json!({"a": 1, "b": 2}), json!({"a": null}), json!({"b": 2})),
+            (json!({}), json!({"a": null}), json!({})),
+            // A null below a missing key leaves an empty object that stays (TwinE2ETests.cs).
+            (json!({}), json!({"a": {"b": null}}), json!({"a": {}})),
+            (json!({"a": {"b": 1}}), json!({"a": {"b": null}}), json!({"a": {}})),
+        ];
+        for (base, patch, expected) in table {
+            assert_eq!(Json::Object(merged(&base, &patch).to_json()), expected, "{base} + {patch}");
+        }
+    }
+
+    #[test]
+    fn metadata_stamps_what_was_touched_and_the_way_to_it() {
+        let tree = merged(&json!({"a": {"b": 1, "c": 2}, "d": 3}), &json!({"a": {"b": null}}));
+        let old = json!({"$lastUpdated": "1970-01-01T00:00:01Z", "$lastUpdatedVersion": 2});
+        let expected = json!({
+            "a": {"$lastUpdated": "1970-01-01T00:00:02Z", "$lastUpdatedVersion": 3, "c": old},
+            "d": old,
+        });
+        assert_eq!(Json::Object(tree.metadata()), expected);
+    }
+}

@@ -1,0 +1,253 @@
+//! The device side over the wire, with an MQTT client of its own.
+
+// Helpers outside the test functions fail the test that calls them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{HOUR, Hub};
+use iothub_emulator::{Clock, Settings, Timestamp};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
+    TlsConfiguration, Transport,
+};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
+const RESPONSES: &str = "$iothub/twin/res/#";
+
+struct Device {
+    client: AsyncClient,
+    events: EventLoop,
+}
+
+impl Device {
+    /// A device that has not connected yet; `password` is its SAS token.
+    fn new(hub: &Hub, id: &str, password: &str) -> Self {
+        let mut options = MqttOptions::new(id, "localhost", hub.emulator.mqtt_port());
+        let host = hub.emulator.host_name();
+        options
+            .set_credentials(format!("{host}/{id}/?api-version=2021-04-12&DeviceClientType=test"), password)
+            .set_clean_session(false)
+            .set_transport(Transport::Tls(TlsConfiguration::Rustls(common::device_tls(&hub.emulator))));
+        let (client, events) = AsyncClient::new(options, 10);
+        Self { client, events }
+    }
+
+    /// The next event; a test that waits for one that never comes fails.
+    async fn next(&mut self) -> Result<Event, ConnectionError> {
+        timeout(Duration::from_secs(30), self.events.poll()).await.expect("nothing came")
+    }
+
+    /// Connects; gives whether the hub knew the session.
+    async fn connect(&mut self) -> Result<bool, ConnectReturnCode> {
+        match self.next().await {
+            Ok(Event::Incoming(Packet::ConnAck(ack))) => Ok(ack.session_present),
+            Err(ConnectionError::ConnectionRefused(code)) => Err(code),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn subscribe(&mut self, filter: &str) {
+        self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        while !matches!(self.next().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
+    }
+
+    async fn publish(&self, topic: &str, payload: &str) {
+        self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+    }
+
+    async fn message(&mut self) -> Publish {
+        loop {
+            if let Event::Incoming(Packet::Publish(publish)) = self.next().await.unwrap() {
+                return publish;
+            }
+        }
+    }
+
+    /// Waits until the hub ends the connection.
+    async fn closed(&mut self) {
+        while self.next().await.is_ok() {}
+    }
+}
+
+fn json_of(publish: &Publish) -> Value {
+    serde_json::from_slice(&publish.payload).unwrap()
+}
+
+/// A hub with device `d1`, and a token signed by its own key.
+async fn hub_with_device() -> (Hub, String) {
+    let hub = Hub::start().await;
+    hub.emulator.create_device("d1", &json!({"site": "a"})).unwrap();
+    let token = hub.emulator.device_token("d1", HOUR).unwrap();
+    (hub, token)
+}
+
+#[tokio::test]
+async fn a_device_reads_its_twin_is_notified_and_reports() {
+    let (hub, token) = hub_with_device().await;
+    let mut device = Device::new(&hub, "d1", &token);
+    assert_eq!(device.connect().await, Ok(false));
+    // Python reads the twin before it subscribes to anything, and sends one space.
+    device.publish("$iothub/twin/GET/?$rid=r-1", " ").await;
+    let twin = device.message().await;
+    assert_eq!(twin.topic, "$iothub/twin/res/200/?$rid=r-1");
+    assert_eq!(json_of(&twin), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}));
+    assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+
+    device.subscribe(DESIRED).await;
+    let patch = json!({"tags": {"t": 1}, "properties": {"desired": {"blob": {"uri": "u", "old": null}, "gone": null}}});
+    assert_eq!(hub.call("PATCH", "/twins/d1", &[], Some(patch)).await.status, 200);
+    // Tags alone notify nobody: the next notification is the second one of desired properties.
+    hub.call("PATCH", "/twins/d1", &[], Some(json!({"tags": {"t": 2}}))).await;
+    hub.call("PUT", "/twins/d1", &[], Some(json!({"properties": {"desired": {"whole": 1}}}))).await;
+    let first = device.message().await;
+    assert_eq!(first.topic, "$iothub/twin/PATCH/properties/desired/?$version=2");
+    assert_eq!(json_of(&first), json!({"blob": {"uri": "u", "old": null}, "gone": null, "$version": 2}));
+    let second = device.message().await;
+    assert_eq!(json_of(&second), json!({"whole": 1, "$version": 3}));
+
+    let table = [
+        ("$rid=2", r#"{"blob":{"status":"received"}}"#, "204/?$rid=2&$version=2", None),
+        ("$rid=3&$version=2", r#"{"n":1}"#, "204/?$rid=3&$version=3", None),
+        // A stale base version (azure-iot-sdk-java#1530).
+        ("$rid=4&$version=2", r#"{"n":2}"#, "412/?$rid=4", Some(412_001)),
+        ("$rid=5", r#"{"a.b":1}"#, "400/?$rid=5", Some(400_004)),
+        ("$rid=6", "no json", "400/?$rid=6", Some(400_004)),
+    ];
+    for (query, payload, answer, code) in table {
+        device.publish(&format!("$iothub/twin/PATCH/properties/reported/?{query}"), payload).await;
+        let reply = device.message().await;
+        assert_eq!(reply.topic, format!("$iothub/twin/res/{answer}"));
+        match code {
+            None => assert!(reply.payload.is_empty()),
+            Some(code) => assert_eq!(json_of(&reply)["errorCode"], code),
+        }
+    }
+    assert_eq!(hub.emulator.twin("d1").unwrap()["properties"]["reported"]["n"], 1);
+
+    device.publish("devices/d1/messages/events/a=b", "hello").await;
+    device.publish("$iothub/twin/GET/?$rid=7", "").await;
+    assert_eq!(device.message().await.topic, "$iothub/twin/res/200/?$rid=7");
+    let counts = hub.emulator.counts();
+    assert_eq!((counts.telemetry, counts.notifications, counts.reports, counts.device_reads), (1, 2, 5, 2));
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_session_outlives_its_connection_and_misses_what_happens_meanwhile() {
+    let (hub, token) = hub_with_device().await;
+    let mut device = Device::new(&hub, "d1", &token);
+    device.connect().await.unwrap();
+    device.subscribe(DESIRED).await;
+    device.subscribe(RESPONSES).await;
+    drop(device);
+    wait_for(|| hub.emulator.twin("d1").unwrap()["connectionState"] == "Disconnected").await;
+    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 1}}})).unwrap();
+
+    let mut back = Device::new(&hub, "d1", &token);
+    assert_eq!(back.connect().await, Ok(true));
+    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 2}}})).unwrap();
+    assert_eq!(json_of(&back.message().await), json!({"a": 2, "$version": 3}));
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_second_connection_takes_over() {
+    let (hub, token) = hub_with_device().await;
+    let mut first = Device::new(&hub, "d1", &token);
+    first.connect().await.unwrap();
+    let mut second = Device::new(&hub, "d1", &token);
+    second.connect().await.unwrap();
+    first.closed().await;
+    second.subscribe(DESIRED).await;
+    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 1}}})).unwrap();
+    assert_eq!(json_of(&second.message().await)["a"], 1);
+    assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_hub_does_not_know_ends_the_connection() {
+    let (hub, token) = hub_with_device().await;
+    let publishes = [
+        ("anything", QoS::AtMostOnce),
+        ("$iothub/twin/GET/", QoS::AtMostOnce),
+        ("devices/d1/messages/events/", QoS::ExactlyOnce),
+    ];
+    for (topic, qos) in publishes {
+        let mut device = Device::new(&hub, "d1", &token);
+        device.connect().await.unwrap();
+        device.client.publish(topic, qos, false, "x").await.unwrap();
+        device.closed().await;
+    }
+    for filter in ["#", "devices/d2/messages/devicebound/#"] {
+        let mut device = Device::new(&hub, "d1", &token);
+        device.connect().await.unwrap();
+        device.client.subscribe(filter, QoS::AtMostOnce).await.unwrap();
+        device.closed().await;
+    }
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn connections_are_judged() {
+    let (hub, token) = hub_with_device().await;
+    hub.emulator.create_device("d2", &Value::Null).unwrap();
+    let of_d2 = hub.emulator.device_token("d2", HOUR).unwrap();
+    let by_policy = hub.emulator.policy_token("device", HOUR).unwrap();
+    let by_service = hub.emulator.policy_token("service", HOUR).unwrap();
+    let table = [
+        ("d1", token.as_str(), Ok(false)),
+        ("d1", by_policy.as_str(), Ok(false)),
+        ("d1", by_service.as_str(), Err(ConnectReturnCode::NotAuthorized)),
+        ("d1", of_d2.as_str(), Err(ConnectReturnCode::NotAuthorized)),
+        ("d3", by_policy.as_str(), Err(ConnectReturnCode::NotAuthorized)),
+        ("d1", "", Err(ConnectReturnCode::NotAuthorized)),
+        ("d1", "SharedAccessSignature sr=x", Err(ConnectReturnCode::NotAuthorized)),
+        ("d 1", token.as_str(), Err(ConnectReturnCode::BadClientId)),
+    ];
+    for (id, password, expected) in table {
+        assert_eq!(Device::new(&hub, id, password).connect().await, expected, "{id}");
+    }
+    let counts = hub.emulator.counts();
+    assert_eq!((counts.connects, counts.refused_connects), (2, 6));
+    let disabled = json!({"deviceId": "d1", "status": "disabled"});
+    let mut device = Device::new(&hub, "d1", &token);
+    device.connect().await.unwrap();
+    hub.call("PUT", "/devices/d1", &[("if-match", "*")], Some(disabled)).await;
+    device.closed().await;
+    assert_eq!(Device::new(&hub, "d1", &token).connect().await, Err(ConnectReturnCode::NotAuthorized));
+    let mut other = Device::new(&hub, "d2", &of_d2);
+    other.connect().await.unwrap();
+    hub.emulator.delete_device("d2").unwrap();
+    other.closed().await;
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_expired_token_ends_the_connection() {
+    let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
+    let hub = Hub::with(Settings { clock, ..Settings::default() }).await;
+    hub.emulator.create_device("d1", &Value::Null).unwrap();
+    let token = hub.emulator.device_token("d1", HOUR).unwrap();
+    let mut device = Device::new(&hub, "d1", &token);
+    device.connect().await.unwrap();
+    hub.emulator.clock().advance(HOUR);
+    device.publish("$iothub/twin/GET/?$rid=1", "").await;
+    device.closed().await;
+    assert_eq!(Device::new(&hub, "d1", &token).connect().await, Err(ConnectReturnCode::NotAuthorized));
+    hub.emulator.shutdown().await;
+}
+
+async fn wait_for(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), waiting).await.expect("the condition never came true");
+}
