@@ -1,0 +1,356 @@
+//! A spec, parsed once into what cannot be wrong. The API server holds objects to the same rules at admission; an object that
+//! slipped past it fails here, with the field's name and what would be right.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+
+use super::spec::{BlobRolloutSpec, ExtraField, KeyRef, SkuName, SourceSpec};
+use crate::{
+    fleet::Target,
+    hub::sku::{Share, Sku, Tier},
+    time::parse_duration,
+};
+
+/// Largest asset that a spec may carry itself, in bytes. The whole object must stay well below etcd's limit of 1.5 MiB.
+pub const INLINE_LIMIT: usize = 128 * 1024;
+/// Largest asset of a ConfigMap or Secret, in bytes: the limit that Kubernetes sets to such an object.
+pub const OBJECT_LIMIT: usize = 1024 * 1024;
+
+/// What a user wants, in types that every later step can take as they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// Deliver no new revision; keep links alive.
+    pub suspend: bool,
+    /// Longest time between two looks at the fleet.
+    pub interval: Duration,
+    /// Where the asset comes from.
+    pub source: Source,
+    /// The asset's media type.
+    pub content_type: String,
+    /// The blob container.
+    pub container: String,
+    /// What stands before the namespace in the blobs' names.
+    pub prefix: Option<String>,
+    /// Where the storage account's connection string is.
+    pub storage_secret: KeyRef,
+    /// How long a link lives.
+    pub lifetime: Duration,
+    /// How long before its expiry it is renewed, at least.
+    pub renew_before: Duration,
+    /// Where the hub's connection string is.
+    pub hub_secret: KeyRef,
+    /// The hub's tier and units.
+    pub sku: Sku,
+    /// Our share of the hub's rates.
+    pub share: Share,
+    /// Which devices.
+    pub target: Target,
+    /// Write none where more match.
+    pub max_devices: Option<u64>,
+    /// The desired property.
+    pub property: String,
+    /// The reported property.
+    pub reported_property: String,
+    /// Whether the twin carries the digest.
+    pub with_sha256: bool,
+    /// Whether the twin carries the size.
+    pub with_size: bool,
+}
+
+/// Where the asset comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// The bytes themselves.
+    Inline(Bytes),
+    /// A key of a ConfigMap.
+    ConfigMap(KeyRef),
+    /// A key of a Secret.
+    Secret(KeyRef),
+}
+
+/// A field of the spec that says what cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct IntentError {
+    /// The field's path, from `spec`.
+    pub field: &'static str,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl IntentError {
+    fn new(field: &'static str, message: impl Into<String>) -> Self {
+        Self { field, message: message.into() }
+    }
+}
+
+impl Intent {
+    /// Parses `spec`. The error names the first field that is wrong.
+    pub fn parse(spec: &BlobRolloutSpec) -> Result<Self, IntentError> {
+        let lifetime = duration("spec.sas.lifetime", &spec.sas.lifetime, Duration::from_mins(1))?;
+        let renew_before = match &spec.sas.renew_before {
+            Some(text) => duration("spec.sas.renewBefore", text, Duration::from_secs(1))?,
+            None => lifetime / 3,
+        };
+        if renew_before > lifetime / 2 {
+            let message = "must be at most half of spec.sas.lifetime: links are minted every half lifetime";
+            return Err(IntentError::new("spec.sas.renewBefore", message));
+        }
+        let target = Target::parse(spec.target.query.as_deref(), spec.target.device_ids.as_deref())
+            .map_err(|error| IntentError::new("spec.target", error.to_string()))?;
+        let property = property("spec.twin.property", &spec.twin.property)?;
+        let reported_property = match &spec.twin.reported_property {
+            Some(name) => self::property("spec.twin.reportedProperty", name)?,
+            None => property.clone(),
+        };
+        Ok(Self {
+            suspend: spec.suspend,
+            interval: duration("spec.interval", &spec.interval, Duration::from_secs(5))?,
+            source: source(&spec.source)?,
+            content_type: content_type(&spec.content_type)?,
+            container: container(&spec.storage.container)?,
+            prefix: prefix(spec.storage.prefix.as_deref())?,
+            storage_secret: spec.storage.connection_string_secret_ref.clone(),
+            lifetime,
+            renew_before,
+            hub_secret: spec.hub.connection_string_secret_ref.clone(),
+            sku: sku(spec.hub.sku.name, spec.hub.sku.units)?,
+            share: share(&spec.hub.share)?,
+            target,
+            max_devices: max_devices(spec.target.max_devices)?,
+            property,
+            reported_property,
+            with_sha256: spec.twin.extra_fields.contains(&ExtraField::Sha256),
+            with_size: spec.twin.extra_fields.contains(&ExtraField::Size),
+        })
+    }
+
+    /// What all blob names of the rollout `namespace`/`name` begin with, without a slash at the end.
+    pub fn path(&self, namespace: &str, name: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}/{namespace}/{name}"),
+            None => format!("{namespace}/{name}"),
+        }
+    }
+}
+
+fn duration(field: &'static str, text: &str, least: Duration) -> Result<Duration, IntentError> {
+    let parsed = parse_duration(text).map_err(|message| IntentError::new(field, message))?;
+    if parsed < least || parsed > Duration::from_hours(8760) {
+        let message = format!("{text:?} must be at least {}s and at most 8760h", least.as_secs());
+        return Err(IntentError::new(field, message));
+    }
+    Ok(parsed)
+}
+
+fn source(spec: &SourceSpec) -> Result<Source, IntentError> {
+    match (&spec.inline, &spec.config_map_ref, &spec.secret_ref) {
+        (Some(inline), None, None) => {
+            let bytes = match (&inline.text, &inline.base64) {
+                (Some(text), None) => Bytes::from(text.clone()),
+                (None, Some(base64)) => decode(base64)?,
+                _ => {
+                    return Err(IntentError::new(
+                        "spec.source.inline",
+                        "must have exactly one of text and base64",
+                    ));
+                }
+            };
+            if bytes.len() > INLINE_LIMIT {
+                let message = format!(
+                    "is {} bytes, and at most {INLINE_LIMIT} fit: put it into a ConfigMap and name it in configMapRef",
+                    bytes.len()
+                );
+                return Err(IntentError::new("spec.source.inline", message));
+            }
+            Ok(Source::Inline(bytes))
+        }
+        (None, Some(key), None) => Ok(Source::ConfigMap(key.clone())),
+        (None, None, Some(key)) => Ok(Source::Secret(key.clone())),
+        _ => Err(IntentError::new(
+            "spec.source",
+            "must name exactly one of inline, configMapRef and secretRef",
+        )),
+    }
+}
+
+/// YAML's folded texts bring line breaks, which are no part of the value.
+fn decode(text: &str) -> Result<Bytes, IntentError> {
+    let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+    BASE64_STANDARD.decode(compact).map(Bytes::from).map_err(|error| {
+        IntentError::new("spec.source.inline.base64", format!("is not standard base64 with padding: {error}"))
+    })
+}
+
+fn content_type(text: &str) -> Result<String, IntentError> {
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if text.is_empty() || text.len() > 255 || !printable {
+        let message = "must be 1 to 255 printable ASCII characters, such as application/json";
+        return Err(IntentError::new("spec.contentType", message));
+    }
+    Ok(text.into())
+}
+
+fn container(name: &str) -> Result<String, IntentError> {
+    let legal = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let hyphens = name.starts_with('-') || name.ends_with('-') || name.contains("--");
+    if !(3..=63).contains(&name.len()) || !legal || hyphens {
+        let message = "must be 3 to 63 lower-case letters, digits and single hyphens, such as rollouts";
+        return Err(IntentError::new("spec.storage.container", message));
+    }
+    Ok(name.into())
+}
+
+fn prefix(text: Option<&str>) -> Result<Option<String>, IntentError> {
+    let legal = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    };
+    match text {
+        None => Ok(None),
+        Some(text) if text.len() <= 253 && text.split('/').all(legal) => Ok(Some(text.into())),
+        Some(_) => Err(IntentError::new(
+            "spec.storage.prefix",
+            "must be letters, digits, hyphens and underscores, parts separated by single slashes, such as plant-a/line-1",
+        )),
+    }
+}
+
+fn sku(name: SkuName, units: i32) -> Result<Sku, IntentError> {
+    let tier = match name {
+        SkuName::F1 => Tier::F1,
+        SkuName::S1 => Tier::S1,
+        SkuName::S2 => Tier::S2,
+        SkuName::S3 => Tier::S3,
+    };
+    let units = u32::try_from(units).ok().filter(|units| (1..=200).contains(units));
+    let units = units.ok_or_else(|| IntentError::new("spec.hub.sku.units", "must be 1 to 200"))?;
+    Ok(Sku { tier, units })
+}
+
+fn share(text: &str) -> Result<Share, IntentError> {
+    text.strip_suffix('%').and_then(|percent| percent.parse::<u8>().ok()).and_then(Share::percent).ok_or_else(
+        || IntentError::new("spec.hub.share", "must be a percentage from 1% to 100%, such as 80%"),
+    )
+}
+
+fn max_devices(limit: Option<i64>) -> Result<Option<u64>, IntentError> {
+    match limit.map(u64::try_from) {
+        None => Ok(None),
+        Some(Ok(limit)) if limit > 0 => Ok(Some(limit)),
+        Some(_) => Err(IntentError::new("spec.target.maxDevices", "must be at least 1")),
+    }
+}
+
+fn property(field: &'static str, name: &str) -> Result<String, IntentError> {
+    let legal = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && name.len() <= 64;
+    if legal {
+        return Ok(name.into());
+    }
+    let message = "must be a letter or underscore, then up to 63 letters, digits, underscores and hyphens, such as configurationBlob";
+    Err(IntentError::new(field, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn spec(change: impl FnOnce(&mut Value)) -> BlobRolloutSpec {
+        let mut value = json!({
+            "source": {"inline": {"text": "hello"}},
+            "storage": {"container": "rollouts", "connectionStringSecretRef": {"name": "storage", "key": "cs"}},
+            "hub": {"connectionStringSecretRef": {"name": "hub", "key": "cs"}},
+            "target": {"query": "tags.site = 'a'"},
+        });
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn defaults() {
+        let intent = Intent::parse(&spec(|_| ())).unwrap();
+        assert_eq!(intent.source, Source::Inline(Bytes::from("hello")));
+        assert_eq!(intent.interval, Duration::from_mins(5));
+        assert_eq!(
+            (intent.lifetime, intent.renew_before),
+            (Duration::from_hours(168), Duration::from_hours(56))
+        );
+        assert_eq!(intent.content_type, "application/octet-stream");
+        assert_eq!(
+            (intent.property.as_str(), intent.reported_property.as_str()),
+            ("configurationBlob", "configurationBlob")
+        );
+        assert_eq!(intent.path("ns", "recipes"), "ns/recipes");
+    }
+
+    #[test]
+    fn what_is_given_is_taken() {
+        let intent = Intent::parse(&spec(|v| {
+            v["source"] = json!({"inline": {"base64": "aGVs\n bG8="}});
+            v["storage"]["prefix"] = json!("plant-a/line_1");
+            v["twin"] = json!({"property": "recipes", "extraFields": ["sha256", "size"]});
+            v["target"] = json!({"deviceIds": ["a"], "maxDevices": 3});
+            v["sas"] = json!({"lifetime": "1h", "renewBefore": "30m"});
+        }))
+        .unwrap();
+        assert_eq!(intent.source, Source::Inline(Bytes::from("hello")));
+        assert_eq!(intent.path("ns", "n"), "plant-a/line_1/ns/n");
+        assert_eq!(intent.reported_property, "recipes");
+        assert!(intent.with_sha256 && intent.with_size);
+        assert_eq!(intent.max_devices, Some(3));
+        assert_eq!(intent.renew_before, Duration::from_mins(30));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        type Change = fn(&mut Value);
+        let table: &[(Change, &str)] = &[
+            (|v| v["source"] = json!({}), "spec.source: must name exactly one"),
+            (
+                |v| v["source"]["secretRef"] = json!({"name": "a", "key": "b"}),
+                "spec.source: must name exactly one",
+            ),
+            (|v| v["source"]["inline"] = json!({}), "spec.source.inline: must have exactly one"),
+            (|v| v["source"]["inline"] = json!({"base64": "%"}), "spec.source.inline.base64: is not"),
+            (
+                |v| v["source"]["inline"]["text"] = json!("x".repeat(INLINE_LIMIT + 1)),
+                "put it into a ConfigMap",
+            ),
+            (
+                |v| v["sas"] = json!({"lifetime": "7d"}),
+                "spec.sas.lifetime: \"7d\" is not a duration: days have no unit here, for 7d write 168h",
+            ),
+            (|v| v["sas"] = json!({"lifetime": "1s"}), "spec.sas.lifetime: \"1s\" must be at least 60s"),
+            (
+                |v| v["sas"] = json!({"lifetime": "1h", "renewBefore": "31m"}),
+                "spec.sas.renewBefore: must be at most half",
+            ),
+            (|v| v["interval"] = json!("1ms"), "spec.interval"),
+            (|v| v["contentType"] = json!("a\nb"), "spec.contentType: must be"),
+            (|v| v["storage"]["container"] = json!("A"), "spec.storage.container: must be"),
+            (|v| v["storage"]["prefix"] = json!("../x"), "spec.storage.prefix: must be"),
+            (|v| v["storage"]["prefix"] = json!("a//x"), "spec.storage.prefix: must be"),
+            (|v| v["hub"]["share"] = json!("0%"), "spec.hub.share: must be"),
+            (|v| v["hub"]["share"] = json!("80"), "spec.hub.share: must be"),
+            (|v| v["hub"]["sku"] = json!({"units": 0}), "spec.hub.sku.units: must be"),
+            (|v| v["target"]["deviceIds"] = json!(["a"]), "spec.target: "),
+            (|v| v["target"] = json!({}), "spec.target: "),
+            (|v| v["target"]["maxDevices"] = json!(-1), "spec.target.maxDevices: must be"),
+            (|v| v["twin"] = json!({"property": "a.b"}), "spec.twin.property: must be"),
+            (
+                |v| v["twin"] = json!({"property": "a", "reportedProperty": "$x"}),
+                "spec.twin.reportedProperty: must be",
+            ),
+        ];
+        for (change, want) in table {
+            let error = Intent::parse(&spec(change)).expect_err(want).to_string();
+            assert!(error.contains(want), "{error} for {want}");
+        }
+    }
+}
