@@ -3,6 +3,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -37,7 +38,7 @@ impl AccountKey {
     pub fn fingerprint(&self) -> String {
         let digest =
             Sha256::new().chain_update(b"blobrollout key fingerprint").chain_update(&self.key).finalize();
-        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:x}", Bytes::copy_from_slice(&digest[..16]))
     }
 }
 
