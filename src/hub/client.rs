@@ -1,0 +1,263 @@
+//! The calls to a hub: query, read a twin, patch a twin.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::jiff::Timestamp;
+use reqwest::{
+    Method, RequestBuilder,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, RETRY_AFTER},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    connection::HubConnection,
+    error::{HubError, Refusal},
+    governor::{Class, Governor, Urgency},
+    token::TokenSource,
+    transport::{encode, read_body, unreachable},
+};
+
+/// The newest stable version of the service API (IoT Hub REST reference).
+const API_VERSION: &str = "2021-04-12";
+/// The most rows a hub puts on a page (IoT Hub docs, "IoT Hub query language").
+const PAGE: &str = "100";
+const CONTINUATION: &str = "x-ms-continuation";
+/// More than any query that groups or counts gives; what is longer is read page by page.
+const MOST_PAGES: usize = 20;
+const RETRIES: u32 = 4;
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// A wait beyond this is the caller's to plan with.
+const LONGEST_WAIT_WITHIN_A_CALL: Duration = Duration::from_secs(30);
+
+/// Talks to one hub. Clones share everything.
+#[derive(Clone)]
+pub struct HubClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    base: String,
+    tokens: TokenSource,
+    governor: Arc<Governor>,
+}
+
+/// A page of a query's rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The rows; possibly none, even where more pages follow.
+    pub rows: Vec<Value>,
+    /// What to ask for the next page with; `None` on the last.
+    pub continuation: Option<String>,
+}
+
+/// A device twin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Twin {
+    /// Changes with every write from the service side, and not with what the device reports.
+    pub etag: String,
+    /// The desired properties with `$metadata` and `$version`.
+    pub desired: Value,
+    /// The reported properties with `$metadata` and `$version`.
+    pub reported: Value,
+}
+
+struct Answer {
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl HubClient {
+    /// A client that keeps within what `governor` allows.
+    pub(super) fn new(http: reqwest::Client, connection: &HubConnection, governor: Arc<Governor>) -> Self {
+        let base = format!("https://{}", connection.host_name());
+        let tokens = TokenSource::new(connection.clone());
+        Self { inner: Arc::new(Inner { http, base, tokens, governor }) }
+    }
+
+    /// One page of a query's rows. The same query has to go with the continuation that it gave.
+    pub async fn query(
+        &self,
+        sql: &str,
+        continuation: Option<&str>,
+        urgency: Urgency,
+    ) -> Result<Page, HubError> {
+        let body = json!({ "query": sql });
+        let answer = self
+            .call(Class::Query, urgency, || {
+                let request =
+                    self.request(Method::POST, "/devices/query").header("x-ms-max-item-count", PAGE);
+                match continuation {
+                    Some(token) => request.header(CONTINUATION, token).json(&body),
+                    None => request.json(&body),
+                }
+            })
+            .await?;
+        let Value::Array(rows) = answer.body else {
+            return Err(HubError::Malformed("a query's answer is not a list".into()));
+        };
+        let continuation = text_header(&answer.headers, CONTINUATION).filter(|token| !token.is_empty());
+        Ok(Page { rows, continuation: continuation.map(str::to_owned) })
+    }
+
+    /// All rows of a query that is known to give few: at most 20 pages.
+    pub async fn query_all(&self, sql: &str) -> Result<Vec<Value>, HubError> {
+        let mut rows = Vec::new();
+        let mut continuation = None;
+        for _ in 0..MOST_PAGES {
+            let page = self.query(sql, continuation.as_deref(), Urgency::Normal).await?;
+            rows.extend(page.rows);
+            continuation = page.continuation;
+            if continuation.is_none() {
+                return Ok(rows);
+            }
+        }
+        Err(HubError::Malformed(format!("the query goes on after {MOST_PAGES} pages")))
+    }
+
+    /// The device's twin; `None` where there is no such device.
+    pub async fn twin(&self, device: &str) -> Result<Option<Twin>, HubError> {
+        let resource = twin_path(device)?;
+        let answer = self.call(Class::Read, Urgency::Normal, || self.request(Method::GET, &resource)).await;
+        match answer {
+            Ok(answer) => twin_of(answer.body).map(Some),
+            Err(HubError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Merges `patch` into the twin if it still has this etag; `*` stands for any.
+    ///
+    /// A patch whose answer got lost is sent again and then refused with [`HubError::PreconditionFailed`]: read the twin before
+    /// concluding that somebody else changed it.
+    pub async fn patch_twin(
+        &self,
+        device: &str,
+        patch: &Value,
+        etag: &str,
+        urgency: Urgency,
+    ) -> Result<(), HubError> {
+        let resource = twin_path(device)?;
+        // A hub ignores an etag without quotes, and the write would go through whatever the twin holds.
+        let quoted = format!("\"{etag}\"");
+        let answer = self
+            .call(Class::Write, urgency, || {
+                self.request(Method::PATCH, &resource).header(IF_MATCH, &quoted).json(patch)
+            })
+            .await?;
+        twin_of(answer.body).map(drop)
+    }
+
+    /// Tells apart the keys that clients were made with, without telling the key.
+    pub fn key_fingerprint(&self) -> String {
+        self.inner.tokens.connection().fingerprint()
+    }
+
+    /// How often this hub throttled us, all clients of the pool together.
+    pub fn throttled(&self) -> u64 {
+        self.inner.governor.throttled()
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}?api-version={API_VERSION}", self.inner.base);
+        self.inner.http.request(method, url)
+    }
+
+    /// Sends what `build` makes until it succeeds, fails for good, or was tried often enough.
+    async fn call(
+        &self,
+        class: Class,
+        urgency: Urgency,
+        build: impl Fn() -> RequestBuilder,
+    ) -> Result<Answer, HubError> {
+        let governor = &self.inner.governor;
+        let mut attempt = 0;
+        loop {
+            let result = {
+                let _permit = governor.permit(class, urgency).await;
+                let token = self.inner.tokens.token(Timestamp::now());
+                send(build().header(AUTHORIZATION, token.expose())).await
+            };
+            let error = match result {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let wait = match error {
+                HubError::Throttled { after } => {
+                    let wait = after.unwrap_or_else(|| backoff(attempt));
+                    governor.pause(class, wait);
+                    wait
+                }
+                HubError::Server { .. } | HubError::Unreachable(_) => backoff(attempt),
+                _ => return Err(error),
+            };
+            if attempt == RETRIES || wait > LONGEST_WAIT_WITHIN_A_CALL {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?class, attempt, ?wait, "a call to the hub is tried again");
+            attempt += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Half a second, doubled with every attempt, a quarter more or less so that callers do not come back all at once.
+fn backoff(attempt: u32) -> Duration {
+    let jitter = u16::try_from(RandomState::new().hash_one(attempt) % 512).unwrap_or(0);
+    FIRST_RETRY * 2_u32.pow(attempt) * (768 + u32::from(jitter)) / 1024
+}
+
+async fn send(request: RequestBuilder) -> Result<Answer, HubError> {
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let headers = response.headers().clone();
+    let body = read_body(response).await?;
+    if status.as_u16() != 200 {
+        let refusal = Refusal {
+            status: status.as_u16(),
+            code: text_header(&headers, "iothub-errorcode"),
+            retry_after: text_header(&headers, RETRY_AFTER.as_str()),
+            body: &body,
+        };
+        return Err(refusal.error(Timestamp::now()));
+    }
+    let json =
+        text_header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("application/json"));
+    if !json {
+        return Err(HubError::Malformed("its content type is not JSON".into()));
+    }
+    let body = serde_json::from_slice(&body).map_err(|error| HubError::Malformed(error.to_string()))?;
+    Ok(Answer { headers, body })
+}
+
+fn text_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The path of a device's twin. A dot segment would lead elsewhere, however it is encoded (WHATWG URL).
+fn twin_path(device: &str) -> Result<String, HubError> {
+    if matches!(device, "" | "." | "..") {
+        return Err(HubError::BadRequest {
+            message: format!("{device:?} cannot be a device's id in a path"),
+        });
+    }
+    Ok(format!("/twins/{}", encode(device)))
+}
+
+fn twin_of(mut body: Value) -> Result<Twin, HubError> {
+    let Some(etag) = body.get("etag").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(HubError::Malformed("a twin has no etag".into()));
+    };
+    let mut section = |name: &str| {
+        let found = body.pointer_mut(&format!("/properties/{name}")).map(Value::take);
+        found.unwrap_or_else(|| Value::Object(Map::new()))
+    };
+    Ok(Twin { etag, desired: section("desired"), reported: section("reported") })
+}
+
+#[cfg(test)]
+mod tests;
