@@ -1,0 +1,215 @@
+//! Which devices: a condition of the query language, or a list of ids. Pure.
+
+use std::fmt::Write as _;
+
+/// Longest list of ids in one condition, in characters: a query is at most 8,192 long (IoT Hub docs, "Queries for IoT Hub device and
+/// module twins"), and the rest of ours needs its room.
+const CHUNK: usize = LONGEST;
+/// Longest condition, for the same reason.
+pub const LONGEST: usize = 3000;
+/// Most ids.
+const IDS: usize = 1000;
+/// What a device id may be made of beside letters and digits (IoT Hub docs, "Understand the identity registry").
+const ID_SIGNS: &str = "-:.+%_#*?!(),=@$'";
+
+/// The devices of a rollout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(Vec<String>);
+
+/// Why a text is no target.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// None or both.
+    #[error("must have exactly one of query and deviceIds")]
+    NotOne,
+    /// A query that is too long.
+    #[error("query is {0} characters, and at most {LONGEST} leave room for ours")]
+    TooLong(usize),
+    /// A query that we cannot take as it is.
+    #[error(
+        "query must be a condition, such as tags.site = 'plant-a', or SELECT * FROM devices [WHERE condition]: {0}"
+    )]
+    Query(&'static str),
+    /// Too few or too many ids.
+    #[error("deviceIds must name 1 to {IDS} devices, not {0}: pick more by query")]
+    Number(usize),
+    /// An id that no device can have.
+    #[error("deviceIds[{0}] is no device id: 1 to 128 letters, digits and {ID_SIGNS}")]
+    Id(usize),
+}
+
+impl Target {
+    /// Reads what a user wrote.
+    pub fn parse(query: Option<&str>, device_ids: Option<&[String]>) -> Result<Self, TargetError> {
+        match (query, device_ids) {
+            (Some(query), None) => Ok(Self(vec![condition(query)?])),
+            (None, Some(ids)) => ids_in(ids).map(Self),
+            _ => Err(TargetError::NotOne),
+        }
+    }
+
+    /// The conditions that pick the devices, each for a query of its own and in parentheses where it needs them. No device is picked by
+    /// two of them.
+    pub fn conditions(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+fn condition(query: &str) -> Result<String, TargetError> {
+    if query.len() > LONGEST {
+        return Err(TargetError::TooLong(query.len()));
+    }
+    let text = query.trim();
+    let text = match text.split_whitespace().next() {
+        Some(first) if first.eq_ignore_ascii_case("SELECT") => where_of(text)?,
+        Some(_) => Some(text),
+        None => return Err(TargetError::Query("it is empty")),
+    };
+    // A condition that is always true: every device has an id.
+    let Some(text) = text else { return Ok("IS_DEFINED(deviceId)".into()) };
+    closed(text)?;
+    Ok(format!("({text})"))
+}
+
+/// The condition of a whole query, or nothing where it has none.
+fn where_of(text: &str) -> Result<Option<&str>, TargetError> {
+    let mut rest = text;
+    for expected in ["SELECT", "*", "FROM", "devices"] {
+        let found = rest.split_whitespace().next().unwrap_or_default();
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(TargetError::Query(match expected {
+                "*" => "it must select *, without TOP, columns or functions",
+                "devices" => "it must be FROM devices",
+                _ => "it must begin with SELECT * FROM devices",
+            }));
+        }
+        rest = rest.trim_start()[found.len()..].trim_start();
+    }
+    match rest.split_whitespace().next() {
+        None => Ok(None),
+        Some(word) if word.eq_ignore_ascii_case("WHERE") && rest.len() > word.len() => {
+            Ok(Some(rest[word.len()..].trim()))
+        }
+        Some(_) => Err(TargetError::Query("after devices comes WHERE and a condition, or nothing")),
+    }
+}
+
+/// A condition must be whole in itself: nothing in it may close the parenthesis that we put around it.
+fn closed(text: &str) -> Result<(), TargetError> {
+    let (mut depth, mut quote) = (0_i32, None);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(_), '\\') => {
+                chars.next();
+            }
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, ';') => return Err(TargetError::Query("it must be one condition, without a semicolon")),
+            _ => (),
+        }
+        if depth < 0 {
+            return Err(TargetError::Query("it closes a parenthesis that it did not open"));
+        }
+    }
+    match (depth, quote) {
+        (0, None) => Ok(()),
+        (_, Some(_)) => Err(TargetError::Query("a text in it is not closed")),
+        _ => Err(TargetError::Query("a parenthesis in it is not closed")),
+    }
+}
+
+fn ids_in(ids: &[String]) -> Result<Vec<String>, TargetError> {
+    if ids.is_empty() || ids.len() > IDS {
+        return Err(TargetError::Number(ids.len()));
+    }
+    let legal = |id: &str| {
+        (1..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || ID_SIGNS.contains(c))
+    };
+    if let Some(wrong) = ids.iter().position(|id| !legal(id)) {
+        return Err(TargetError::Id(wrong));
+    }
+    let (mut sorted, mut conditions) = (ids.to_vec(), vec![String::new()]);
+    // Named twice, a device would be counted twice.
+    sorted.sort();
+    sorted.dedup();
+    for id in sorted {
+        if conditions.last().is_some_and(|list| list.len() + id.len() > CHUNK) {
+            conditions.push(String::new());
+        }
+        if let Some(list) = conditions.last_mut() {
+            let comma = if list.is_empty() { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _infallible = write!(list, "{comma}{}", super::query::text(&id));
+        }
+    }
+    Ok(conditions.into_iter().map(|list| format!("deviceId IN [{list}]")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(query: &str) -> Result<Vec<String>, TargetError> {
+        Target::parse(Some(query), None).map(|target| target.conditions().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn queries() {
+        for (query, want) in [
+            ("tags.site = 'plant-a'", Ok("(tags.site = 'plant-a')")),
+            (" a = 1 OR b = 2\n ", Ok("(a = 1 OR b = 2)")),
+            ("tags.x = 'it\\'s (fine)'", Ok("(tags.x = 'it\\'s (fine)')")),
+            ("selected = 1", Ok("(selected = 1)")),
+            ("SELECT * FROM devices", Ok("IS_DEFINED(deviceId)")),
+            ("select  *\nfrom devices\twhere a = 1", Ok("(a = 1)")),
+            ("SELECT * FROM devices WHERE", Err("WHERE and a condition")),
+            ("SELECT * FROM devices WHERE (a = 1", Err("not closed")),
+            ("SELECT * FROM devices.modules", Err("FROM devices")),
+            ("SELECT * FROM devices.jobs", Err("FROM devices")),
+            ("SELECT COUNT() FROM devices", Err("must select *")),
+            ("SELECT TOP 5 * FROM devices", Err("must select *")),
+            ("SELECT * FROM devices GROUP BY x", Err("WHERE and a condition")),
+            ("a = 1) OR (b = 2", Err("did not open")),
+            ("a = ')' OR (b = 2)", Ok("(a = ')' OR (b = 2))")),
+            ("a = 'x", Err("text in it is not closed")),
+            ("a = 1; DROP", Err("semicolon")),
+            ("", Err("empty")),
+            ("   ", Err("empty")),
+        ] {
+            match (conditions(query), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, [want], "{query}"),
+                (Err(got), Err(want)) => assert!(got.to_string().contains(want), "{query}: {got}"),
+                (got, want) => panic!("{query}: {got:?} for {want:?}"),
+            }
+        }
+        assert!(matches!(conditions(&"x".repeat(5000)), Err(TargetError::TooLong(5000))));
+    }
+
+    #[test]
+    fn ids() {
+        let of = |ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            Target::parse(None, Some(&ids))
+                .map(|target| target.conditions().map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["b", "a", "b"]).unwrap(), ["deviceId IN ['a','b']"]);
+        assert_eq!(of(&["it's"]).unwrap(), [r"deviceId IN ['it\'s']"]);
+        assert_eq!(of(&["a", "b c"]), Err(TargetError::Id(1)));
+        assert_eq!(of(&[]), Err(TargetError::Number(0)));
+        let many: Vec<String> = (0..1000).map(|n| format!("{n:0>128}")).collect();
+        let target = Target::parse(None, Some(&many)).unwrap();
+        assert!(
+            target.conditions().all(|condition| condition.len() < LONGEST + 50)
+                && target.conditions().count() > 30
+        );
+        let named: usize = target.conditions().map(|condition| condition.matches(",'").count() + 1).sum();
+        assert_eq!(named, 1000);
+        let too_many = vec!["a".to_owned(); 1001];
+        assert_eq!(Target::parse(None, Some(&too_many)), Err(TargetError::Number(1001)));
+        assert_eq!(Target::parse(None, None), Err(TargetError::NotOne));
+        assert_eq!(Target::parse(Some("a = 1"), Some(&many)), Err(TargetError::NotOne));
+    }
+}
