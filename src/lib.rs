@@ -5,8 +5,17 @@
 //!
 //! The way of the data: [`controller`] observes ([`source`], [`store`], [`fleet`]), decides, acts and reports.
 
+pub mod api;
+pub mod cli;
+pub mod controller;
+pub mod fleet;
 pub mod follow;
+pub mod health;
+pub mod hub;
+pub mod metrics;
 pub mod redact;
 pub mod secret;
+pub mod source;
 pub mod store;
+pub mod telemetry;
 pub mod time;

@@ -1,0 +1,219 @@
+//! Drives passes: what is watched, what wakes which rollout, and how it all ends.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ListParams, PartialObjectMeta},
+    runtime::{
+        Controller, PredicateConfig, WatchStreamExt,
+        controller::{Action, Config, Error as ControllerError},
+        events::{Recorder, Reporter},
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    context::{Context, Options},
+    memory::Memory,
+    reconcile,
+};
+use crate::{
+    api::{BlobRollout, FIELD_MANAGER, spec::KeyRef},
+    health::Health,
+    hub::pool::HubPool,
+    metrics::Metrics,
+};
+
+/// Passes at once. Each waits for IO most of its time.
+const CONCURRENCY: u16 = 16;
+/// Longest time that a pass may take; every call in it has a deadline of its own.
+const PASS: Duration = Duration::from_mins(5);
+/// How long twins being written at shutdown may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs until `shutdown`, then lets the passes under way finish.
+pub async fn run(
+    client: Client,
+    options: Options,
+    metrics: Metrics,
+    health: Health,
+    shutdown: CancellationToken,
+) -> Result<(), reqwest::Error> {
+    let rollouts: Api<BlobRollout> = scoped(&client, options.namespace.as_deref());
+    if !wait_for_crd(&rollouts, &shutdown).await {
+        return Ok(());
+    }
+    let (reader, writer) = reflector::store();
+    let (wake, woken) = unbounded_channel();
+    let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
+    let ctx = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        storage_http: crate::store::http_client()?,
+        hubs: HubPool::new(crate::hub::transport::http_client()?),
+        memory: Memory::default(),
+        rollouts: reader.clone(),
+        client: client.clone(),
+        options,
+        wake,
+        tasks: TaskTracker::new(),
+        metrics,
+    });
+    let forgetful = Arc::clone(&ctx);
+    let stream = watcher(rollouts, watcher::Config::default())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| match event {
+            // Not by the store's own `wait_until_ready`: it wakes one of those who wait, and the controller is one.
+            watcher::Event::InitDone => health.set_ready(),
+            watcher::Event::Delete(gone) => {
+                let uid = gone.uid().unwrap_or_default();
+                forgetful.memory.forget(&uid);
+                forgetful.hubs.forget(&uid);
+                forgetful.metrics.forget(&uid);
+            }
+            _ => (),
+        })
+        .applied_objects()
+        .predicate_filter(|object: &BlobRollout| Some(concern(object)), PredicateConfig::default());
+    controller(stream, reader, &ctx, woken)
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(bounded, |_, _, _| Action::requeue(Duration::from_secs(5)), Arc::clone(&ctx))
+        .for_each(|result| {
+            log(result.err());
+            ready(())
+        })
+        .await;
+    end_sweeps(&ctx).await;
+    Ok(())
+}
+
+/// Sweeps finish the twins that they are writing and no more. Nothing is lost: the next start finds what is left by its query.
+async fn end_sweeps(ctx: &Context) {
+    ctx.memory.forget_all();
+    ctx.tasks.close();
+    if tokio::time::timeout(GRACE, ctx.tasks.wait()).await.is_err() {
+        tracing::warn!("a sweep did not end within {} s", GRACE.as_secs());
+    }
+}
+
+/// The controller with everything that wakes a rollout: its own changes, those of a ConfigMap it refers to, those of a Secret where
+/// we may watch Secrets, and its sweep.
+fn controller(
+    stream: impl Stream<Item = Result<BlobRollout, watcher::Error>> + Send + 'static,
+    reader: Store<BlobRollout>,
+    ctx: &Context,
+    woken: UnboundedReceiver<ObjectRef<BlobRollout>>,
+) -> Controller<BlobRollout> {
+    let namespace = ctx.options.namespace.as_deref();
+    let (by_map, by_secret) = (reader.clone(), reader.clone());
+    let woken =
+        futures::stream::unfold(woken, |mut woken| async { woken.recv().await.map(|item| (item, woken)) });
+    let controller = Controller::for_stream(stream, reader)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(woken)
+        .watches(
+            scoped::<PartialObjectMeta<ConfigMap>>(&ctx.client, namespace),
+            watcher::Config::default(),
+            move |map| referring(&by_map, &map.metadata, names_config_map),
+        );
+    if !ctx.options.secrets_watched() {
+        return controller;
+    }
+    controller.watches(
+        scoped::<PartialObjectMeta<Secret>>(&ctx.client, namespace),
+        watcher::Config::default(),
+        move |secret| referring(&by_secret, &secret.metadata, names_secret),
+    )
+}
+
+fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = kube::core::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Until the API server knows BlobRollouts and lets us list them: staying alive and not ready beats a crash loop.
+async fn wait_for_crd(rollouts: &Api<BlobRollout>, shutdown: &CancellationToken) -> bool {
+    loop {
+        match rollouts.list(&ListParams::default().limit(1)).await {
+            Ok(_) => return true,
+            Err(error) => {
+                tracing::warn!(%error, "BlobRollouts cannot be listed yet: is the CRD applied, and the role bound?");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => (),
+            () = shutdown.cancelled() => return false,
+        }
+    }
+}
+
+/// What of an object concerns us: its spec, its annotations, and whether somebody wiped its status. Our own reports do not, or every
+/// one would cause another pass.
+fn concern(object: &BlobRollout) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.meta().generation.hash(&mut hasher);
+    object.meta().uid.hash(&mut hasher);
+    object.annotations().hash(&mut hasher);
+    object.status.as_ref().is_none_or(|status| status.conditions.is_empty()).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn referring(
+    reader: &Store<BlobRollout>,
+    meta: &kube::api::ObjectMeta,
+    refers: impl Fn(&BlobRollout, &str) -> bool,
+) -> Vec<ObjectRef<BlobRollout>> {
+    let name = meta.name.as_deref().unwrap_or_default();
+    reader
+        .state()
+        .iter()
+        .filter(|object| object.namespace() == meta.namespace && refers(object, name))
+        .map(|object| ObjectRef::from_obj(&**object))
+        .collect()
+}
+
+fn names_config_map(object: &BlobRollout, name: &str) -> bool {
+    object.spec.source.config_map_ref.as_ref().is_some_and(|key| key.name == name)
+}
+
+fn names_secret(object: &BlobRollout, name: &str) -> bool {
+    let spec = &object.spec;
+    let keys: [Option<&KeyRef>; 3] = [
+        spec.source.secret_ref.as_ref(),
+        Some(&spec.storage.connection_string_secret_ref),
+        Some(&spec.hub.connection_string_secret_ref),
+    ];
+    keys.into_iter().flatten().any(|key| key.name == name)
+}
+
+/// A pass with an end: one that hangs would hold its object for ever.
+async fn bounded(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+    if let Ok(result) = tokio::time::timeout(PASS, reconcile(object, ctx)).await {
+        return result;
+    }
+    tracing::error!("a pass took more than {} s and was given up", PASS.as_secs());
+    Ok(Action::requeue(Duration::from_secs(5)))
+}
+
+fn log(error: Option<ControllerError<kube::Error, watcher::Error>>) {
+    match error {
+        None | Some(ControllerError::ObjectNotFound(_)) => (),
+        Some(error) => tracing::error!(error = &error as &dyn std::error::Error, "a pass or a watch failed"),
+    }
+}

@@ -1,0 +1,113 @@
+//! Tells what came of a pass: the status, once and only when it differs, Events on transitions, metrics, and when to come back.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::{
+        controller::Action,
+        events::{Event, EventType},
+    },
+};
+use serde_json::json;
+
+use super::{
+    context::Context,
+    decide::{Plan, Step},
+};
+use crate::{
+    api::{
+        BlobRollout, FIELD_MANAGER,
+        conditions::{ACKNOWLEDGED, READY, STALLED},
+    },
+    redact::cut,
+};
+
+/// Longest note of an Event, in bytes; the API refuses one of more than 1 kB.
+const NOTE_LIMIT: usize = 1000;
+
+/// Reports `plan`, and says when to come back: at once where something was done, for the next pass to see it.
+pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
+    let before = object.status.clone().unwrap_or_default();
+    if plan.status != before {
+        let namespace = object.namespace().unwrap_or_default();
+        let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);
+        let status = json!({
+            "apiVersion": BlobRollout::api_version(&()),
+            "kind": BlobRollout::kind(&()),
+            "status": plan.status,
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
+        for event in transitions(&before.conditions, &plan.status.conditions) {
+            // An Event lost is no reason to fail a pass.
+            if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
+                tracing::warn!(%error, "an Event could not be written");
+            }
+        }
+    }
+    ctx.metrics.observed(object, plan);
+    Ok(match plan.step {
+        Step::Rest => Action::requeue(plan.wake),
+        _ => Action::requeue(Duration::ZERO),
+    })
+}
+
+/// An Event for each condition that says something else than before.
+fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
+    let said = |all: &[Condition], kind: &str| {
+        all.iter()
+            .find(|condition| condition.type_ == kind)
+            .map(|found| (found.status.clone(), found.reason.clone()))
+    };
+    after
+        .iter()
+        .filter(|condition| [READY, ACKNOWLEDGED].contains(&condition.type_.as_str()))
+        .filter(|condition| said(before, &condition.type_) != said(after, &condition.type_))
+        .map(|condition| {
+            let stalled =
+                after.iter().any(|other| other.type_ == STALLED && other.reason == condition.reason);
+            let failed = condition.type_ == ACKNOWLEDGED && condition.reason == "Failed";
+            let disturbed = condition.reason.ends_with("Unavailable");
+            Event {
+                type_: if stalled || failed || disturbed { EventType::Warning } else { EventType::Normal },
+                reason: condition.reason.clone(),
+                note: Some(cut(condition.message.clone(), NOTE_LIMIT)),
+                action: condition.type_.clone(),
+                secondary: None,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::api::conditions::{Reason, Say, conditions};
+
+    fn said(say: &[Say]) -> Vec<Condition> {
+        conditions(say, &[], Some(1), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn events_tell_transitions_alone() {
+        let delivering = said(&[Say::new(READY, false, Reason::Delivering, "1 of 2")]);
+        let further = said(&[Say::new(READY, false, Reason::Delivering, "2 of 2")]);
+        let stalled = said(&[
+            Say::new(READY, false, Reason::TooManyDevices, "many"),
+            Say::new(STALLED, true, Reason::TooManyDevices, "many"),
+        ]);
+        assert_eq!(transitions(&[], &delivering).len(), 1);
+        assert!(transitions(&delivering, &further).is_empty(), "a message alone is no transition");
+        let events = transitions(&delivering, &stalled);
+        assert_eq!(
+            (events.len(), events[0].type_, events[0].reason.as_str()),
+            (1, EventType::Warning, "TooManyDevices")
+        );
+        assert_eq!(transitions(&[], &delivering)[0].type_, EventType::Normal);
+    }
+}

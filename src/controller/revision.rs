@@ -1,0 +1,143 @@
+//! Which revision the devices are to have, and what storage lacks for it. Pure.
+//!
+//! The blobs say everything: a revision is a blob named by its digest, and the one whose `ts` is the latest is the goal. Making
+//! other content the goal means storing it, or moving its `ts` past all others.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{
+    fault::Fault,
+    observed::{Asset, Observed, Storage},
+};
+use crate::{
+    api::{Intent, conditions::Reason},
+    store::{BlobMetadata, BlobProperties, StoredBlob},
+    time::{TICK, plus, whole_ticks},
+};
+
+/// A revision that storage holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// The blob's name in the container.
+    pub name: String,
+    /// SHA-256 of the content in lower-case hex.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// When this content last became the goal.
+    pub ts: Timestamp,
+    /// The blob's Content-Type.
+    pub content_type: String,
+}
+
+/// What storage lacks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Upkeep {
+    /// The content itself.
+    Put {
+        /// The blob's name.
+        name: String,
+        /// The content.
+        asset: Asset,
+        /// What the blob is to carry.
+        properties: BlobProperties,
+    },
+    /// What the blob carries beside its content.
+    Update {
+        /// The blob's name.
+        name: String,
+        /// The blob as it was judged.
+        etag: String,
+        /// What the blob is to carry.
+        properties: BlobProperties,
+    },
+}
+
+/// What came of looking at source and storage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// What storage lacks before the wanted content can be delivered.
+    pub upkeep: Option<Upkeep>,
+    /// The revision to deliver, the goal.
+    pub goal: Option<Revision>,
+    /// Earlier revisions, which devices may still hold, the latest first.
+    pub earlier: Vec<Revision>,
+    /// Why the wanted content is not the goal.
+    pub fault: Option<Fault>,
+}
+
+/// Chooses the goal. Where the source cannot be read, the goal of storage is delivered further: devices must not lose their
+/// links because somebody deleted a ConfigMap.
+pub fn choose(seen: &Observed, intent: &Intent, storage: &Storage, now: Timestamp) -> Choice {
+    let mut stored: Vec<Revision> =
+        storage.blobs.iter().filter_map(|blob| revision(&seen.path, blob)).collect();
+    stored.sort_by(|a, b| b.ts.cmp(&a.ts).then_with(|| a.sha256.cmp(&b.sha256)));
+    let mut choice = Choice::default();
+    match &seen.asset {
+        Ok(_) if intent.suspend => (),
+        Ok(asset) => choice.upkeep = upkeep(seen, intent, storage, asset, stored.first(), now),
+        Err(fault) => choice.fault = Some(fault.clone()),
+    }
+    let mut stored = stored.into_iter();
+    choice.goal = stored.next();
+    choice.earlier = stored.collect();
+    if choice.goal.is_none() && choice.upkeep.is_none() && choice.fault.is_none() {
+        let message = "spec.suspend is true and nothing has been delivered yet: set it to false to begin";
+        choice.fault = Some(Fault::user(Reason::Suspended, message));
+    }
+    choice
+}
+
+/// A blob is a revision of ours if it is named by the digest that its metadata records, and knows its `ts`.
+fn revision(path: &str, blob: &StoredBlob) -> Option<Revision> {
+    let digest = blob.name.strip_prefix(path)?.strip_prefix('/')?;
+    let recorded = blob.metadata.sha256.as_deref()?;
+    (digest == recorded).then_some(())?;
+    Some(Revision {
+        name: blob.name.clone(),
+        sha256: recorded.into(),
+        size: blob.size,
+        ts: blob.metadata.ts?,
+        content_type: blob.content_type.clone().unwrap_or_default(),
+    })
+}
+
+fn upkeep(
+    seen: &Observed,
+    intent: &Intent,
+    storage: &Storage,
+    asset: &Asset,
+    latest: Option<&Revision>,
+    now: Timestamp,
+) -> Option<Upkeep> {
+    let name = format!("{}/{}", seen.path, asset.sha256);
+    // Clients that look at `ts` alone take only what is later, so it moves past every other, whatever the clock says.
+    let ts = match latest {
+        Some(latest) if latest.sha256 == asset.sha256 => latest.ts,
+        Some(latest) => whole_ticks(now).max(plus(latest.ts, TICK)),
+        None => whole_ticks(now),
+    };
+    let properties = BlobProperties {
+        content_type: intent.content_type.clone(),
+        metadata: BlobMetadata {
+            sha256: Some(asset.sha256.clone()),
+            ts: Some(ts),
+            uid: Some(seen.uid.clone()),
+            ..BlobMetadata::default()
+        },
+    };
+    let whole = |blob: &&StoredBlob| {
+        blob.name == name
+            && blob.metadata.sha256.as_ref() == Some(&asset.sha256)
+            && blob.size == asset.bytes.len() as u64
+    };
+    match storage.blobs.iter().find(whole) {
+        None => Some(Upkeep::Put { name, asset: asset.clone(), properties }),
+        Some(blob)
+            if blob.metadata.ts == Some(ts) && blob.content_type.as_ref() == Some(&intent.content_type) =>
+        {
+            None
+        }
+        Some(blob) => Some(Upkeep::Update { name, etag: blob.etag.clone(), properties }),
+    }
+}

@@ -1,0 +1,49 @@
+//! Where an asset comes from.
+
+pub mod objects;
+
+use bytes::Bytes;
+use kube::Client;
+
+use crate::{
+    api::intent::{OBJECT_LIMIT, Source},
+    follow::Follow,
+};
+use objects::ObjectError;
+
+/// Why an asset could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The object that holds it.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// It is too big.
+    #[error("the asset is {size} bytes, and a ConfigMap or Secret carries at most {OBJECT_LIMIT}")]
+    TooBig {
+        /// Its size in bytes.
+        size: usize,
+    },
+}
+
+impl SourceError {
+    /// What follows.
+    pub fn follow(&self) -> Follow {
+        match self {
+            Self::Object(error) => error.follow(),
+            Self::TooBig { .. } => Follow::UserMustAct,
+        }
+    }
+}
+
+/// Reads the asset of a rollout in `namespace`.
+pub async fn read(client: &Client, namespace: &str, source: &Source) -> Result<Bytes, SourceError> {
+    let bytes = match source {
+        Source::Inline(bytes) => bytes.clone(),
+        Source::ConfigMap(key) => objects::config_map_key(client, namespace, key).await?,
+        Source::Secret(key) => objects::secret_key(client, namespace, key).await?,
+    };
+    if bytes.len() > OBJECT_LIMIT {
+        return Err(SourceError::TooBig { size: bytes.len() });
+    }
+    Ok(bytes)
+}
