@@ -1,0 +1,26 @@
+// azure-iothub, Registry: identities.
+'use strict';
+
+const { registry } = require('./registry.cjs');
+const { run, step } = require('./steps.cjs');
+
+run(async ([ownKey, oddId]) => {
+  const hub = registry();
+  const body = ({ responseBody }) => responseBody;
+  await step('create', async () => body(await hub.create({ deviceId: 'n-1' })));
+  await step('create again', () => hub.create({ deviceId: 'n-1' }));
+  const authentication = { symmetricKey: { primaryKey: ownKey, secondaryKey: ownKey } };
+  await step('create with keys', async () => body(await hub.create({ deviceId: 'n-2', authentication })));
+  await step('create odd', async () => body(await hub.create({ deviceId: oddId })).deviceId);
+  await step('get odd', async () => body(await hub.get(oddId)).deviceId);
+  await step('get', async () => body(await hub.get('n-1')));
+  await step('get missing', () => hub.get('nobody'));
+  const disabled = { deviceId: 'n-1', status: 'disabled', statusReason: 'repair' };
+  await step('update', async () => body(await hub.update(disabled)));
+  await step('update missing', () => hub.update({ deviceId: 'nobody' }));
+  await step('list', async () => body(await hub.list()).map(({ deviceId }) => deviceId));
+  await step('delete', async () => (await hub.delete('n-2')).httpResponse.statusCode);
+  await step('delete missing', () => hub.delete('n-2'));
+  const wrong = process.env.SERVICE_CONNECTION_STRING.replace(/SharedAccessKey=.*/, `SharedAccessKey=${ownKey}`);
+  await step('wrong key', () => registry(wrong).get('n-1'));
+});

@@ -1,0 +1,43 @@
+"""azure-iot-hub, IoTHubRegistryManager: identities."""
+
+import re
+import sys
+
+from service import CONNECTION_STRING, plain, registry
+from steps import step
+
+own_key, odd_id = sys.argv[1:]
+hub = registry()
+
+
+def create(device_id, key=""):
+    return hub.create_device_with_sas(device_id, key, key, "enabled")
+
+
+step("create", lambda: plain(create("p-1")))
+step("create again", lambda: plain(create("p-1")))
+step("create with keys", lambda: plain(create("p-2", own_key)))
+step("create odd", lambda: create(odd_id).device_id)
+step("get odd", lambda: hub.get_device(odd_id).device_id)
+device = hub.get_device("p-1")
+step("get", lambda: plain(device))
+step("get missing", lambda: plain(hub.get_device("nobody")))
+
+
+def update(etag, device_id="p-1"):
+    return plain(hub.update_device_with_sas(device_id, etag, own_key, own_key, "disabled", status_reason="repair"))
+
+
+step("update", lambda: update(device.etag))
+step("update stale", lambda: update(device.etag))
+step("update any", lambda: update(None))
+step("update missing", lambda: update(None, "nobody"))
+step("list", lambda: [device.device_id for device in hub.get_devices()])
+step("list two", lambda: [device.device_id for device in hub.get_devices(2)])
+step("list none", lambda: [device.device_id for device in hub.get_devices(0)])
+step("delete stale", lambda: hub.delete_device("p-1", device.etag))
+step("delete", lambda: hub.delete_device("p-2"))
+step("delete missing", lambda: hub.delete_device("p-2"))
+step("retried", lambda: plain(hub.get_twin("p-1"))["deviceId"])
+stranger = registry(re.sub("SharedAccessKey=.*", f"SharedAccessKey={own_key}", CONNECTION_STRING))
+step("wrong key", lambda: plain(stranger.get_device("p-1")))
