@@ -272,9 +272,21 @@ fn a_disturbance_takes_ready_from_nobody_and_a_refusal_does() {
     world.seen.hub = Err(Fault::user(Reason::HubRefused, "401"));
     assert_eq!(world.said(READY), "False HubRefused");
     assert_eq!(world.said(STALLED), "True HubRefused");
-    world.seen.hub = Err(Fault { reason: Reason::HubUnavailable, ..busy });
+    let away = Fault { reason: Reason::HubUnavailable, ..busy.clone() };
+    world.seen.hub = Err(away.clone());
     assert_eq!(world.said(READY), "True Delivered");
     assert_eq!(world.said(RECONCILING), "True HubUnavailable");
+
+    // What is new was not delivered to anybody.
+    let mut world = World::at_rest();
+    world.asset("b");
+    world.seen.storage = Err(busy);
+    assert_eq!(world.said(READY), "False StorageUnavailable");
+    assert_eq!(world.said(ACKNOWLEDGED), "False Pending");
+    let mut world = World::at_rest();
+    world.seen.generation = Some(2);
+    world.seen.hub = Err(away);
+    assert_eq!(world.said(READY), "False HubUnavailable");
 }
 
 #[test]

@@ -11,11 +11,27 @@ use crate::api::{
     status::AssetStatus,
 };
 
-/// What is said where nothing can be done before `fault` is gone.
+/// What is said where nothing can be done before `fault` is gone. What devices had stays true of what they had alone: a new spec or
+/// asset that nobody could look at yet is neither ready nor acknowledged.
 pub fn on_fault(seen: &Observed, fault: &Fault) -> Vec<Say> {
-    let mut say = ready_on_fault(seen, fault, was_ready(seen, seen.before.asset.as_ref()));
-    say.extend(acknowledged_before(seen));
+    let same = same_asset(seen);
+    let was_ready = same && settled(seen) && was_ready(seen, seen.before.asset.as_ref());
+    let mut say = ready_on_fault(seen, fault, was_ready);
+    say.extend(acknowledged_before(seen).map(|before| {
+        if same {
+            return before;
+        }
+        Say::new(ACKNOWLEDGED, false, Reason::Pending, "the new revision has not been delivered yet")
+    }));
     say
+}
+
+/// Whether the asset is still the one that the status is about, as far as it can be seen. A suspended rollout stays with the one that
+/// devices have.
+fn same_asset(seen: &Observed) -> bool {
+    let suspended = seen.intent.as_ref().is_ok_and(|intent| intent.suspend);
+    let both = seen.asset.as_ref().ok().zip(seen.before.asset.as_ref());
+    suspended || both.is_none_or(|(asset, before)| asset.sha256 == before.sha256)
 }
 
 /// What is said while a revision is delivered. `counted` is the count of this very goal, if there is one.
@@ -42,7 +58,8 @@ fn ready(seen: &Observed, story: &Story<'_>, counted: Option<&Counted>, was_read
     if let Some(fault) = story.choice.fault.as_ref().or(upkeep).or(story.delivery.fault.as_ref()) {
         return match fault.reason {
             Reason::Suspended => vec![Say::new(READY, false, fault.reason, &fault.message)],
-            _ => ready_on_fault(seen, fault, was_ready),
+            // A spec that nobody could look at yet may ask for other devices.
+            _ => ready_on_fault(seen, fault, was_ready && settled(seen)),
         };
     }
     if matches!(story.step, Step::Store(_)) {

@@ -9,6 +9,7 @@ mod chart;
 mod delivery;
 mod economy;
 mod microsoft_sdks;
+mod outage;
 mod process;
 mod rules;
 mod secrecy;
