@@ -152,8 +152,14 @@ async fn wait_for_crd(rollouts: &Api<BlobRollout>, shutdown: &CancellationToken)
     loop {
         match rollouts.list(&ListParams::default().limit(1)).await {
             Ok(_) => return true,
-            Err(error) => {
+            Err(kube::Error::Api(error)) => {
                 tracing::warn!(%error, "BlobRollouts cannot be listed yet: is the CRD applied, and the role bound?");
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the API server cannot be reached yet"
+                );
             }
         }
         tokio::select! {

@@ -48,7 +48,24 @@ async fn without_an_api_server_it_lives_and_is_not_ready() {
     let address = operator.health_address().await;
     assert_eq!(get(&address, "/healthz").await.0, 200);
     assert_eq!(get(&address, "/readyz").await, (503, "BlobRollouts have not been listed yet\n".to_owned()));
+    case.until_true("a word about it", async || {
+        let logs = case.logs();
+        logs.contains("the API server cannot be reached yet") && logs.contains("Connection refused")
+    })
+    .await;
     assert_eq!(operator.stop().await, 0);
+}
+
+#[test]
+fn without_a_kubeconfig_it_ends_and_says_what_it_looked_for() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blobrollout"));
+    command.args(["run", "--health-address", "127.0.0.1:0"]).env("KUBECONFIG", "/nowhere/kubeconfig");
+    let ended = command.env_remove("KUBERNETES_SERVICE_HOST").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    for wanted in ["no way to a Kubernetes API server", "/nowhere/kubeconfig", "No such file"] {
+        assert!(said.contains(wanted), "{said}");
+    }
 }
 
 #[tokio::test]
