@@ -33,6 +33,7 @@ pub struct Case {
     pub hub: Emulator,
     pub account: Account,
     pub folder: TempDir,
+    scope: &'static str,
     started: AtomicU32,
 }
 
@@ -51,7 +52,12 @@ impl Case {
 
     /// The same on a hub that is there already.
     pub async fn on(name: &str, hub: Emulator) -> Self {
-        let shared = shared().await;
+        Self::installed("namespace", shared().await, name, hub).await
+    }
+
+    /// The same with the chart's value `scope`. An operator of the scope `cluster` wants stand-ins of its own: it acts on everybody's
+    /// rollouts.
+    pub async fn installed(scope: &'static str, shared: &'static Shared, name: &str, hub: Emulator) -> Self {
         let client = shared.control_plane.client().unwrap();
         let case = Self {
             shared,
@@ -60,10 +66,11 @@ impl Case {
             hub,
             account: shared.azurite.fresh_account().unwrap(),
             folder: tempfile::tempdir().unwrap(),
+            scope,
             started: AtomicU32::new(0),
         };
         case.kubectl(&["create", "namespace", name]).await;
-        let values = [("scope", "namespace"), ("crds.install", "false")];
+        let values = [("scope", scope), ("crds.install", "false")];
         let rendered = shared.toolchain.helm_template(&chart(), "blobrollout", name, &values).await.unwrap();
         shared
             .control_plane
@@ -84,7 +91,7 @@ impl Case {
         self.folder.path().join("ca.pem")
     }
 
-    /// Starts an operator that watches this namespace with the chart's rights.
+    /// Starts an operator that watches what the chart lets it, with the chart's rights.
     pub async fn operator(&self) -> Operator {
         self.operator_with(&["--clock-skew", "0s"], "info").await
     }
@@ -116,9 +123,10 @@ impl Case {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.path().join(format!("operator-{number}.log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_blobrollout"));
-        command
-            .args(["run", "--namespace", &self.namespace, "--health-address", "127.0.0.1:0"])
-            .args(options);
+        command.args(["run", "--health-address", "127.0.0.1:0"]).args(options);
+        if self.scope == "namespace" {
+            command.args(["--namespace", &self.namespace]);
+        }
         command.env("KUBECONFIG", &kubeconfig).env("SSL_CERT_FILE", self.ca_file()).env("RUST_LOG", levels);
         Operator { process: Guarded::spawn(&command, &log, None).unwrap(), kubeconfig, log }
     }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use blobrollout::{api::conditions::READY, cli::crd_yaml};
+use iothub_emulator::{Emulator, Settings};
 use serde_json::{Value, json};
 use standins::AuditEntry;
 
 use crate::{
     case::Case,
-    shared::{SHARED, chart, shared},
+    shared::{chart, own, shared},
 };
 
 async fn render(namespace: &str, values: &[(&str, &str)]) -> Vec<Value> {
@@ -107,8 +108,19 @@ async fn the_pod_is_at_home_where_restricted_is_enforced() {
 }
 
 #[tokio::test]
-async fn the_rights_are_those_that_are_used() {
-    let case = Case::new("rights").await;
+async fn the_rights_in_a_namespace_are_those_that_are_used() {
+    rights(&Case::new("rights").await, &[("scope", "namespace")], "Role").await;
+}
+
+#[tokio::test]
+async fn the_rights_in_a_cluster_are_those_that_are_used() {
+    let hub = Emulator::start(Settings::default()).await.unwrap();
+    let case = Case::installed("cluster", own().await, "rights", hub).await;
+    rights(&case, &[], "ClusterRole").await;
+}
+
+/// Delivers something and looks at what the operator asked the API server for: all that it may, and nothing that it may not.
+async fn rights(case: &Case, values: &[(&str, &str)], role: &str) {
     case.devices(1);
     case.config_map("recipes", "asset").await;
     let operator = case.operator().await;
@@ -117,17 +129,17 @@ async fn the_rights_are_those_that_are_used() {
     case.apply("used", &spec).await;
     case.until_said("used", READY, "True Delivered").await;
     assert_eq!(operator.stop().await, 0);
-    let user = format!("system:serviceaccount:{}:blobrollout", case.namespace);
-    let mut granted = allowed(find(&render(&case.namespace, &[("scope", "namespace")]).await, "Role"));
+    let mut granted = allowed(find(&render(&case.namespace, values).await, role));
     // An Event that is repeated is counted up by a patch; nothing was repeated here.
     granted.remove("patch events.k8s.io/events");
     // A watch is logged when it ends, which the API server notices some time after the operator.
-    case.until_true("the use of all rights", async || used(&user) == granted).await;
+    case.until_true("the use of all rights", async || used(case) == granted).await;
 }
 
-/// What `user` did, as [`allowed`] writes it. It was allowed to.
-fn used(user: &str) -> BTreeSet<String> {
-    let entries = SHARED.get().unwrap().control_plane.audit_log().unwrap();
+/// What the case's operator did, as [`allowed`] writes it. It was allowed to.
+fn used(case: &Case) -> BTreeSet<String> {
+    let user = format!("system:serviceaccount:{}:blobrollout", case.namespace);
+    let entries = case.shared.control_plane.audit_log().unwrap();
     let mine: Vec<_> =
         entries.iter().filter(|entry| entry.user == user && !entry.resource.is_empty()).collect();
     let refused: Vec<_> = mine.iter().filter(|entry| entry.code == 403).collect();

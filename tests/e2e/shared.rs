@@ -12,8 +12,7 @@ pub struct Shared {
     pub azurite: Azurite,
 }
 
-/// All cases' own; filled by [`shared`].
-pub static SHARED: OnceCell<Shared> = OnceCell::const_new();
+static SHARED: OnceCell<Shared> = OnceCell::const_new();
 
 /// The chart's folder.
 pub fn chart() -> PathBuf {
@@ -23,6 +22,11 @@ pub fn chart() -> PathBuf {
 /// Starts them, once in this process; they end with it.
 pub async fn shared() -> &'static Shared {
     SHARED.get_or_init(start).await
+}
+
+/// Starts others, for one case alone; they end with this process too.
+pub async fn own() -> &'static Shared {
+    Box::leak(Box::new(start().await))
 }
 
 async fn start() -> Shared {
