@@ -112,7 +112,7 @@ impl StoreError {
         match (refusal.status, refusal.code.as_str()) {
             // Where there are no rights to be given, 403 is for the key, except where the account says otherwise. Azurite has
             // the code of the latter with the words of the former.
-            (401, _) | (403, "AuthenticationFailed" | "InvalidAuthenticationInfo") => {}
+            (401, _) | (400 | 403, "AuthenticationFailed" | "InvalidAuthenticationInfo") => {}
             (403, _) if refusal.message.contains("failed to authenticate") => {}
             (403, _) => return Self::Forbidden(refusal),
             (404, _) => return Self::NotFound(refusal),
@@ -221,6 +221,7 @@ mod tests {
                 "does not allow",
             ),
             (403, "KeyBasedAuthenticationNotPermitted", "", "", UserMustAct, "does not allow"),
+            (400, "InvalidAuthenticationInfo", "", "", UserMustAct, "does not accept the account key: 400"),
             (401, "NoAuthenticationInformation", "", "", UserMustAct, "account key"),
             (404, "BlobNotFound", "", "", TryAgain, "not found"),
             (412, "ConditionNotMet", "", "", TryAgain, "meanwhile"),
