@@ -49,7 +49,7 @@ pub async fn observe(object: &BlobRollout, ctx: &Context) -> (Observed, Tools) {
             (path, asset, storage, hub, ctx.owners(object, &intent.property))
         }
     };
-    ctx.memory.enter(&uid, circumstances(object, &asset, &storage, tools.hub.as_ref()));
+    ctx.memory.enter(&uid, circumstances(object, &asset, &storage, &hub, tools.hub.as_ref()));
     let whole = asset.is_ok() && storage.is_ok() && hub.is_ok();
     let (counted, upkeep_failed, count_failed, blind) = ctx.memory.with(&uid, |rollout| {
         rollout.blind = if whole { 0 } else { rollout.blind.saturating_add(1) };
@@ -82,12 +82,14 @@ fn circumstances(
     object: &BlobRollout,
     asset: &Result<Asset, Fault>,
     storage: &Result<Storage, Fault>,
-    hub: Option<&HubClient>,
+    hub: &Result<Hub, Fault>,
+    client: Option<&HubClient>,
 ) -> String {
     let asset = asset.as_ref().map_or("", |asset| &asset.sha256);
     let storage = storage.as_ref().map_or("", |storage| &storage.fingerprint);
-    let hub = hub.map(HubClient::key_fingerprint).unwrap_or_default();
-    format!("{:?}/{asset}/{storage}/{hub}", object.meta().generation)
+    let host = hub.as_ref().map_or("", |hub| &hub.host_name);
+    let key = client.map(HubClient::key_fingerprint).unwrap_or_default();
+    format!("{:?}/{asset}/{storage}/{host}/{key}", object.meta().generation)
 }
 
 async fn asset(ctx: &Context, namespace: &str, intent: &Intent) -> Result<Asset, Fault> {

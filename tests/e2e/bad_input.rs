@@ -84,7 +84,7 @@ fn bads(case: &Case) -> Vec<Bad> {
         secret(hub_ref, "no-hub", "CredentialUnavailable", r#"no Secret "no-hub""#, &hub),
         secret(storage_ref, "cut-storage", "CredentialUnavailable", "has no AccountKey", &storage),
         secret(hub_ref, "cut-hub", "CredentialUnavailable", "SharedAccessKey", &hub),
-        secret(storage_ref, "wrong-storage", "StorageRefused", "storage refuses", &storage),
+        secret(storage_ref, "wrong-storage", "StorageRefused", "does not accept the account key", &storage),
         secret(hub_ref, "wrong-hub", "HubRefused", "refuse", &hub),
         secret(storage_ref, "far-storage", "StorageUnavailable", "storage cannot be reached", &storage),
         secret(hub_ref, "far-hub", "HubUnavailable", "cannot be reached", &hub),
