@@ -1,9 +1,12 @@
 //! Where all of the emulator's time of day comes from, so that a test can make a day pass at once.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
 const SECONDS_PER_DAY: u64 = 86_400;
@@ -25,6 +28,11 @@ impl Timestamp {
         self.0 / TICKS_PER_SECOND
     }
 
+    /// Whole days since 1970-01-01.
+    pub(crate) fn unix_days(self) -> u64 {
+        self.unix_seconds() / SECONDS_PER_DAY
+    }
+
     /// Units of 100 nanoseconds since 1970-01-01.
     pub(crate) fn ticks(self) -> u64 {
         self.0
@@ -32,7 +40,7 @@ impl Timestamp {
 
     /// The point in time that is `later` by so much.
     pub(crate) fn plus(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(later.as_nanos() / 100).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(ticks(later)))
     }
 
     /// How long after `earlier` this is; zero if it is not.
@@ -82,10 +90,13 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
 }
 
 /// The clock of one emulator: the system's, moved by an offset, or one that stands still until it is moved.
+///
+/// Time that passes and the time of day are two things: [`Clock::advance`] lets time pass, for everything that
+/// waits as well; [`Clock::skew`] only sets the hands, as on a machine whose clock is wrong.
 #[derive(Clone, Debug)]
 pub struct Clock {
     base: Base,
-    offset_ticks: Arc<AtomicI64>,
+    moves: Arc<Moves>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,34 +105,92 @@ enum Base {
     Fixed(Timestamp),
 }
 
+#[derive(Debug, Default)]
+struct Moves {
+    advanced_ticks: AtomicU64,
+    skew_ticks: AtomicI64,
+    /// Wakes all that wait for a time.
+    moved: Notify,
+}
+
 impl Clock {
     /// Follows the system's clock.
     pub fn system() -> Self {
-        Self { base: Base::System, offset_ticks: Arc::default() }
+        Self { base: Base::System, moves: Arc::default() }
     }
 
     /// Stands at `start` until [`Clock::advance`] moves it.
     pub fn manual(start: Timestamp) -> Self {
-        Self { base: Base::Fixed(start), offset_ticks: Arc::default() }
+        Self { base: Base::Fixed(start), moves: Arc::default() }
     }
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        let base = match self.base {
-            Base::System => {
-                let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                u64::try_from(elapsed.as_nanos() / 100).unwrap_or(u64::MAX)
-            }
-            Base::Fixed(start) => start.0,
-        };
-        Timestamp(base.saturating_add_signed(self.offset_ticks.load(Ordering::Relaxed)))
+        Timestamp(self.passed().saturating_add_signed(self.moves.skew_ticks.load(Ordering::Relaxed)))
     }
 
-    /// Moves this clock, and every clone of it, forward.
+    /// Moves this clock, and every clone of it, forward. What waits for a time that is thereby past goes on.
     pub fn advance(&self, by: Duration) {
-        let ticks = i64::try_from(by.as_nanos() / 100).unwrap_or(i64::MAX);
-        self.offset_ticks.fetch_add(ticks, Ordering::Relaxed);
+        self.moves.advanced_ticks.fetch_add(ticks(by), Ordering::Relaxed);
+        self.moves.moved.notify_waiters();
     }
+
+    /// Sets the hands this many seconds fast, or slow where negative, from now on; 0 sets them right. Nothing
+    /// gets older by it.
+    pub fn skew(&self, seconds: i64) {
+        self.moves
+            .skew_ticks
+            .store(seconds.saturating_mul(TICKS_PER_SECOND.cast_signed()), Ordering::Relaxed);
+        self.moves.moved.notify_waiters();
+    }
+
+    /// How much time has passed since some fixed point: what rates are measured by, whatever the hands say.
+    pub(crate) fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.passed().saturating_mul(100))
+    }
+
+    /// Waits until so much time has passed on this clock.
+    pub(crate) async fn sleep(&self, time: Duration) {
+        let end = self.elapsed().saturating_add(time);
+        self.wait(|| end.saturating_sub(self.elapsed())).await;
+    }
+
+    /// Waits until it is `time` by this clock.
+    pub(crate) async fn reach(&self, time: Timestamp) {
+        self.wait(|| time.since(self.now())).await;
+    }
+
+    /// Waits until nothing is left to wait for.
+    async fn wait(&self, left: impl Fn() -> Duration) {
+        loop {
+            let mut moved = pin!(self.moves.moved.notified());
+            // Before the look at the clock: a move right after it must not be missed.
+            moved.as_mut().enable();
+            let left = left();
+            if left.is_zero() {
+                return;
+            }
+            match self.base {
+                Base::System => {
+                    let _ = tokio::time::timeout(left, moved).await;
+                }
+                Base::Fixed(_) => moved.await,
+            }
+        }
+    }
+
+    /// Ticks without the skew.
+    fn passed(&self) -> u64 {
+        let base = match self.base {
+            Base::System => ticks(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+            Base::Fixed(start) => start.0,
+        };
+        base.saturating_add(self.moves.advanced_ticks.load(Ordering::Relaxed))
+    }
+}
+
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos() / 100).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -149,5 +218,36 @@ mod tests {
         let clone = clock.clone();
         clock.advance(Duration::from_hours(24));
         assert_eq!(clone.now().unix_seconds(), 86_500);
+    }
+
+    #[test]
+    fn a_skew_sets_the_hands_and_lets_no_time_pass() {
+        let clock = Clock::manual(Timestamp::from_unix_seconds(100));
+        let before = clock.elapsed();
+        for (seconds, now) in [(50, 150), (-40, 60), (-1000, 0), (0, 100)] {
+            clock.skew(seconds);
+            assert_eq!((clock.now().unix_seconds(), clock.elapsed()), (now, before));
+        }
+    }
+
+    #[tokio::test]
+    async fn waits_end_when_their_time_has_come() {
+        let clock = Clock::manual(Timestamp::from_unix_seconds(100));
+        let mut sleep = Box::pin(clock.sleep(Duration::from_secs(10)));
+        let mut reach = Box::pin(clock.reach(Timestamp::from_unix_seconds(110)));
+        assert!(futures::poll!(&mut sleep).is_pending() && futures::poll!(&mut reach).is_pending());
+        clock.advance(Duration::from_secs(5));
+        assert!(futures::poll!(&mut sleep).is_pending() && futures::poll!(&mut reach).is_pending());
+        // The hands alone are enough for a time of day.
+        clock.skew(5);
+        assert!(futures::poll!(&mut sleep).is_pending());
+        reach.await;
+        clock.advance(Duration::from_secs(5));
+        sleep.await;
+        let system = Clock::system();
+        let mut day = Box::pin(system.sleep(Duration::from_hours(24)));
+        assert!(futures::poll!(&mut day).is_pending());
+        system.advance(Duration::from_hours(24));
+        day.await;
     }
 }

@@ -32,6 +32,12 @@ pub struct Counts {
     pub notifications: u64,
     /// Telemetry messages.
     pub telemetry: u64,
+    /// Operations of either side that had to wait for their share of what the hub takes.
+    pub delayed: u64,
+    /// Operations of devices that were refused as too many, connections included.
+    pub throttled_device_operations: u64,
+    /// Messages of this UTC day, as the quota counts them.
+    pub messages: u64,
 }
 
 impl Counts {
@@ -61,6 +67,8 @@ pub(crate) struct Counters {
     reports: AtomicU64,
     notifications: AtomicU64,
     telemetry: AtomicU64,
+    delayed: AtomicU64,
+    throttled_device_operations: AtomicU64,
 }
 
 impl Counters {
@@ -90,7 +98,16 @@ impl Counters {
         self.telemetry.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn snapshot(&self) -> Counts {
+    pub fn count_delayed(&self) {
+        self.delayed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_throttled_device_operation(&self) {
+        self.throttled_device_operations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counters now; `messages` are counted elsewhere.
+    pub fn snapshot(&self, messages: u64) -> Counts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             requests: self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -100,6 +117,9 @@ impl Counters {
             reports: read(&self.reports),
             notifications: read(&self.notifications),
             telemetry: read(&self.telemetry),
+            delayed: read(&self.delayed),
+            throttled_device_operations: read(&self.throttled_device_operations),
+            messages,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,11 +19,14 @@ use crate::faults::{Fault, Faults};
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
 use crate::listener::{self, Tasks};
+use crate::physics::Physics;
 use crate::registry::{Registry, twin_document};
+use crate::seed::{self, Seed};
 use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
+use crate::simulation::{self, SimulatedAcks, Simulation};
 use crate::tls::{self, TlsError};
-use crate::twins::Change;
-use crate::{mqtt, rest};
+use crate::twins::{Change, checked_reported_patch};
+use crate::{admin, mqtt, rest};
 
 /// Connections that may wait to be accepted: whole fleets connect at once.
 const BACKLOG: u32 = 4096;
@@ -73,6 +76,7 @@ pub struct Emulator {
     host_name: String,
     https_port: u16,
     mqtt_port: u16,
+    admin_port: Option<u16>,
     ca_pem: String,
     ca_file: Option<PathBuf>,
 }
@@ -81,8 +85,9 @@ impl Emulator {
     /// Starts one; both ports accept when this returns.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let tls = tls::make(&settings.dns_names(), &settings.addresses())?;
-        let https = listen(&settings, settings.https_port)?;
-        let mqtt = listen(&settings, settings.mqtt_port)?;
+        let https = listen(settings.address, settings.https_port)?;
+        let mqtt = listen(settings.address, settings.mqtt_port)?;
+        let admin = settings.admin_port.map(|port| listen(Ipv4Addr::LOCALHOST.into(), port)).transpose()?;
         let ca_file = settings.ca_directory.as_ref().map(|directory| directory.join("ca.pem"));
         if let Some(path) = &ca_file {
             let written = tokio::fs::write(path, &tls.ca_pem).await;
@@ -92,21 +97,42 @@ impl Emulator {
             .dns_names()
             .into_iter()
             .chain(settings.addresses().into_iter().map(|address| address.to_string()));
+        let (simulation, due_acks) = Simulation::new();
         let hub = Arc::new(Hub {
             authority: Authority::new(names),
             master_key: MasterKey::new(),
             registry: Registry::default(),
             counters: Counters::default(),
             faults: Faults::default(),
+            physics: Physics::new(settings.limits.clone(), settings.primary_name()),
+            simulation,
             clock: settings.clock.clone(),
         });
         let (https_port, mqtt_port) = (https.1, mqtt.1);
         let tasks = Tasks::default();
         listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);
-        listener::spawn(mqtt.0, tls.server, hub.clone(), &tasks, mqtt::serve);
+        listener::spawn(mqtt.0, tls.devices, hub.clone(), &tasks, mqtt::serve_tls);
+        tasks
+            .tracker
+            .spawn(tasks.stop.clone().run_until_cancelled_owned(simulation::run(hub.clone(), due_acks)));
+        let admin_port = admin.map(|(listener, port)| {
+            let hub = hub.clone();
+            listener::spawn_plain(listener, &tasks, move |stream| admin::serve(hub.clone(), stream));
+            port
+        });
         let name = settings.primary_name();
         let host_name = if https_port == HTTPS_PORT { name.clone() } else { format!("{name}:{https_port}") };
-        Ok(Self { hub, tasks, name, host_name, https_port, mqtt_port, ca_pem: tls.ca_pem, ca_file })
+        Ok(Self {
+            hub,
+            tasks,
+            name,
+            host_name,
+            https_port,
+            mqtt_port,
+            admin_port,
+            ca_pem: tls.ca_pem,
+            ca_file,
+        })
     }
 
     /// What goes into `HostName=`: `localhost:8443`, or the name alone on port 443.
@@ -122,6 +148,11 @@ impl Emulator {
     /// Port of device MQTT.
     pub fn mqtt_port(&self) -> u16 {
         self.mqtt_port
+    }
+
+    /// Port of the admin API, if it was asked for.
+    pub fn admin_port(&self) -> Option<u16> {
+        self.admin_port
     }
 
     /// The certificate that clients must trust, PEM.
@@ -177,6 +208,20 @@ impl Emulator {
         self.device_connection_string(id)
     }
 
+    /// Creates devices by the thousand, of the ids that [`Seed::ids`] gives. Those made before one that cannot be stay.
+    pub fn seed(&self, seed: &Seed) -> Result<(), CallError> {
+        Ok(seed::seed(&self.hub, seed)?)
+    }
+
+    /// From now on devices that are not connected answer new links, or none do any more.
+    pub fn simulate_acks(&self, acks: Option<SimulatedAcks>) -> Result<(), CallError> {
+        if acks.as_ref().is_some_and(|acks| !acks.is_possible()) {
+            return Err(CallError("the shares are more than 100 together".to_owned()));
+        }
+        self.hub.simulation.set(acks);
+        Ok(())
+    }
+
     /// Connection string of a device, a secret. Where MQTT is not on its usual port 8883, `GatewayHostName=`
     /// says which one to dial; `HostName=` is what the device signs for.
     pub fn device_connection_string(&self, id: &str) -> Result<String, CallError> {
@@ -221,9 +266,14 @@ impl Emulator {
         Ok(self.hub.registry.write(id, |device| self.hub.change_twin(device, &change, false))?)
     }
 
+    /// Patches the twins of all devices; gives their number.
+    pub fn patch_all(&self, patch: &Value) -> Result<u64, CallError> {
+        Ok(self.hub.patch_all(patch)?)
+    }
+
     /// Merges reported properties as if the device had sent them.
     pub fn report(&self, id: &str, patch: &Value) -> Result<(), CallError> {
-        let patch = crate::twins::reported_patch(patch.to_string().as_bytes())?;
+        let patch = checked_reported_patch(patch.clone())?;
         let now = self.hub.clock.now();
         self.hub.registry.write(id, |device| device.twin.report(&patch, now))?;
         Ok(())
@@ -232,20 +282,12 @@ impl Emulator {
     /// How often the desired properties of each device were written since it was created, those by
     /// [`Emulator::patch_twin`] included, for devices written at all: every such write is one more `$version`.
     pub fn desired_writes(&self) -> BTreeMap<String, u64> {
-        let mut writes = BTreeMap::new();
-        self.hub.registry.scan(None, |device| {
-            let version = device.twin.desired.version;
-            if version > 1 {
-                writes.insert(device.identity.id.to_string(), version - 1);
-            }
-            ControlFlow::Continue(())
-        });
-        writes
+        self.hub.desired_writes()
     }
 
     /// The counters as they are now.
     pub fn counts(&self) -> Counts {
-        self.hub.counters.snapshot()
+        self.hub.counts()
     }
 
     /// Lets something go wrong from now on.
@@ -277,8 +319,8 @@ impl Drop for Emulator {
     }
 }
 
-fn listen(settings: &Settings, port: u16) -> Result<(TcpListener, u16), StartError> {
-    let address = SocketAddr::new(settings.address, port);
+fn listen(address: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
+    let address = SocketAddr::new(address, port);
     let bind = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // A restart on the same port must not wait for the connections of the last run to be forgotten.

@@ -3,23 +3,35 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
 use crate::route::Route;
 
 /// A rule: which requests it meets and what it does to them.
-#[derive(Clone, Debug)]
+///
+/// In JSON: `{"route": "patchTwin", "when": {"percent": 10}, "effect": {"status": {"status": 429, "retryAfter": "7"}},
+/// "delayMs": 50}`; what is left out is every route, every request, no effect, no delay.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
     /// The route it is for; none for all.
+    #[serde(default)]
     pub route: Option<Route>,
     /// Which of the route's requests it meets.
+    #[serde(default)]
     pub when: When,
     /// What happens to them.
+    #[serde(default)]
     pub effect: Effect,
-    /// How long they wait before anything happens.
+    /// How long they wait on the hub's clock before anything happens.
+    #[serde(default, rename = "delayMs", deserialize_with = "milliseconds")]
     pub delay: Duration,
 }
 
-/// Which requests a fault meets, counted from the moment it was set.
-#[derive(Clone, Copy, Debug)]
+/// Which requests a fault meets, counted from the moment it was set. In JSON `{"first": 3}`, `{"nth": 2}`,
+/// `{"percent": 10}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum When {
     /// The first so many.
     First(u64),
@@ -29,22 +41,41 @@ pub enum When {
     Percent(u8),
 }
 
-/// What a fault does to a request.
-#[derive(Clone, Debug)]
+impl Default for When {
+    /// All of them.
+    fn default() -> Self {
+        Self::Percent(100)
+    }
+}
+
+/// What a fault does to a request. In JSON `"none"`, `{"status": {"status": 503, "retryAfter": "soon"}}`,
+/// `"resetBefore"`, `"resetAfter"`, `"truncate"`, `{"contentType": "text/html"}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Effect {
     /// Nothing: it is only delayed.
+    #[default]
     None,
     /// Answered with this status, without effect on the hub.
     Status {
         /// HTTP status.
         status: u16,
         /// `Retry-After`, in any text.
+        #[serde(default)]
         retry_after: Option<String>,
     },
     /// The connection is closed instead of an answer, and nothing was done.
     ResetBefore,
     /// The request is carried out, and the connection closed instead of an answer.
     ResetAfter,
+    /// The request is carried out, and the connection closed after half of the answer's body.
+    Truncate,
+    /// The request is carried out and answered, under another `Content-Type`.
+    ContentType(String),
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +124,46 @@ impl When {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_are_read_from_json() {
+        let of = |json: &str| serde_json::from_str::<Fault>(json);
+        let every =
+            Fault { route: None, when: When::Percent(100), effect: Effect::None, delay: Duration::ZERO };
+        let status = Effect::Status { status: 429, retry_after: Some("in a while".to_owned()) };
+        let table = [
+            ("{}", every.clone()),
+            (r#"{"delayMs": 50}"#, Fault { delay: Duration::from_millis(50), ..every.clone() }),
+            (
+                r#"{"when": {"nth": 2}, "effect": "truncate"}"#,
+                Fault { when: When::Nth(2), effect: Effect::Truncate, ..every.clone() },
+            ),
+            (
+                r#"{"route": "patchTwin", "when": {"first": 1}, "effect": {"status": {"status": 429, "retryAfter": "in a while"}}}"#,
+                Fault {
+                    route: Some(Route::PatchTwin),
+                    when: When::First(1),
+                    effect: status,
+                    ..every.clone()
+                },
+            ),
+            (
+                r#"{"effect": {"contentType": "text/html"}}"#,
+                Fault { effect: Effect::ContentType("text/html".to_owned()), ..every },
+            ),
+        ];
+        for (json, expected) in table {
+            assert_eq!(of(json).unwrap(), expected, "{json}");
+        }
+        for json in [
+            r#""all""#,
+            r#"{"rout": "query"}"#,
+            r#"{"route": "nowhere"}"#,
+            r#"{"effect": {"status": {"status": 1, "retry": ""}}}"#,
+        ] {
+            assert!(of(json).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn rules_meet_the_requests_they_name() {

@@ -10,23 +10,31 @@
 //! # }
 //! ```
 
+mod admin;
 mod auth;
+mod client_certificate;
 mod clock;
 mod counters;
 mod emulator;
 mod error;
 mod faults;
+#[doc(hidden)]
+pub mod fuzz;
 mod hub;
 mod identity;
 mod listener;
 mod mqtt;
 mod open_files;
+mod physics;
 mod query;
 mod random;
 mod registry;
 mod rest;
 mod route;
+mod seed;
 mod settings;
+mod simulation;
+mod template;
 mod tls;
 mod twins;
 
@@ -35,6 +43,9 @@ pub use counters::{Counts, Outcome};
 pub use emulator::{CallError, Emulator, StartError};
 pub use faults::{Effect, Fault, When};
 pub use open_files::raise_open_files_limit;
+pub use physics::{LimitError, Limits, Operation, Rate, Tier};
 pub use route::Route;
+pub use seed::Seed;
 pub use settings::Settings;
+pub use simulation::{AckContract, SimulatedAcks};
 pub use tls::TlsError;

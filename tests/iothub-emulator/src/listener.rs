@@ -36,21 +36,35 @@ pub(crate) fn spawn<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let acceptor = TlsAcceptor::from(tls);
+    let with_tls = move |stream: TcpStream| {
+        let (acceptor, hub) = (acceptor.clone(), hub.clone());
+        async move {
+            match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => serve(hub, stream).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
+            }
+        }
+    };
+    spawn_plain(listener, tasks, with_tls);
+}
+
+/// As [`spawn`], without TLS.
+pub(crate) fn spawn_plain<F>(
+    listener: TcpListener,
+    tasks: &Tasks,
+    serve: impl Fn(TcpStream) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let connections = tasks.clone();
     let accept = async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (acceptor, hub) = (acceptor.clone(), hub.clone());
-                    let connection = async move {
-                        // Small packets, each waited for.
-                        let _ = stream.set_nodelay(true);
-                        match timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
-                            Ok(Ok(stream)) => serve(hub, stream).await,
-                            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-                            Err(_) => tracing::debug!("a TLS handshake took too long"),
-                        }
-                    };
+                    // Small packets, each waited for.
+                    let _ = stream.set_nodelay(true);
+                    let connection = serve(stream);
                     connections.tracker.spawn(connections.stop.clone().run_until_cancelled_owned(connection));
                 }
                 Err(error) => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use iothub_emulator::{Emulator, Settings, raise_open_files_limit};
+use iothub_emulator::{Emulator, Limits, Seed, Settings, Tier, raise_open_files_limit};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,15 +20,19 @@ const SHOWN_DEVICES: usize = 100;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// Devices to create at the start, named `device-00001` and so on, with keys of their own
+    /// Devices to create at the start, with keys of their own
     #[arg(long, value_name = "N", default_value_t = 0)]
     devices: u32,
+
+    /// Template of their ids: `{n}` is the device's number, `{n:05}` has leading zeros, `{n%10}` is a remainder
+    #[arg(long, value_name = "TEMPLATE", default_value = "device-{n:05}")]
+    device_ids: String,
 
     /// Write the connection strings of all these devices to this file, one a line
     #[arg(long, value_name = "FILE")]
     devices_file: Option<PathBuf>,
 
-    /// Tags of these devices, a JSON object
+    /// Tags of these devices, a JSON object whose texts are templates as well
     #[arg(long, value_name = "JSON", default_value = "{}")]
     tags: String,
 
@@ -44,9 +48,28 @@ struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     mqtt_port: u16,
 
+    /// Port of the admin API, plain HTTP on 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    admin_port: u16,
+
     /// Name of the hub in certificate and connection strings, instead of `localhost` or the address
     #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
+
+    /// Delay and refuse what a hub of this tier would: Free, S1, S2 or S3. Without it nothing is limited
+    #[arg(long, value_name = "TIER")]
+    tier: Option<Tier>,
+
+    /// Units of the tier
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "tier", value_parser = clap::value_parser!(u32).range(1..=200))]
+    units: u32,
+
+    /// Another value for one limit, as often as needed: `twin-updates=500/s`, `queries=none`, `daily-messages=1000`,
+    /// `max-wait=0s`. Rates: registry, queries, connections, telemetry, twin-reads, twin-updates, jobs, job-devices,
+    /// configurations. Others: daily-messages, meter-bytes, burst (how long twice the rate is served at once),
+    /// max-wait (the longest delay before 429)
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<String>,
 
     /// Existing directory to write `ca.pem` to, the certificate that clients must trust
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -74,27 +97,31 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let tags: Value = serde_json::from_str(&arguments.tags).map_err(|error| format!("--tags: {error}"))?;
+    let limits = limits(&arguments)?;
     let emulator = Emulator::start(Settings {
         address: arguments.address,
         https_port: arguments.https_port,
         mqtt_port: arguments.mqtt_port,
+        admin_port: Some(arguments.admin_port),
         host_name: arguments.host_name,
+        limits,
         ca_directory: Some(arguments.ca_dir),
         ..Settings::default()
     })
     .await?;
-    let mut devices = Vec::new();
-    for number in 1..=arguments.devices {
-        devices.push(emulator.create_device(&format!("device-{number:05}"), &tags)?);
-    }
+    let seed = Seed { count: arguments.devices, id: arguments.device_ids, tags, ..Seed::default() };
+    emulator.seed(&seed)?;
+    let string_of = |id: String| emulator.device_connection_string(&id);
     if let Some(file) = &arguments.devices_file {
-        write_lines(file, &devices).map_err(|error| format!("{}: {error}", file.display()))?;
+        let strings = seed.ids().map(string_of).collect::<Result<Vec<_>, _>>()?;
+        write_lines(file, &strings).map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    devices.truncate(SHOWN_DEVICES);
+    let devices = seed.ids().take(SHOWN_DEVICES).map(string_of).collect::<Result<Vec<_>, _>>()?;
     let ready = json!({
         "hostName": emulator.host_name(),
         "httpsPort": emulator.https_port(),
         "mqttPort": emulator.mqtt_port(),
+        "adminPort": emulator.admin_port(),
         "caFile": emulator.ca_file(),
         "serviceConnectionString": emulator.service_connection_string(),
         "devices": devices,
@@ -106,6 +133,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     }
     emulator.shutdown().await;
     Ok(())
+}
+
+fn limits(arguments: &Arguments) -> Result<Limits, String> {
+    let mut limits = arguments.tier.map_or_else(Limits::unlimited, |tier| Limits::of(tier, arguments.units));
+    for limit in &arguments.limits {
+        let (name, value) =
+            limit.split_once('=').ok_or_else(|| format!("--limit {limit}: write NAME=VALUE"))?;
+        limits.set(name, value).map_err(|error| format!("--limit {limit}: {error}"))?;
+    }
+    Ok(limits)
 }
 
 fn write_lines(file: &Path, lines: &[String]) -> io::Result<()> {

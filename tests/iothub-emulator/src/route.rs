@@ -1,11 +1,13 @@
 //! The service API's operations, by method and path.
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{ErrorCode, HubError};
 
-/// An operation of the service API; counters and faults go by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// An operation of the service API; counters and faults go by it. In JSON it is `patchTwin` and the like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Route {
     /// `GET /devices`
     ListDevices,

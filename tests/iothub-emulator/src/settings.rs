@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use crate::clock::Clock;
+use crate::physics::Limits;
 
 /// Where service clients call when nothing else is said.
 pub(crate) const HTTPS_PORT: u16 = 443;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub https_port: u16,
     /// Port of device MQTT; 0 takes a free one. Python's device SDK dials 8883 only.
     pub mqtt_port: u16,
+    /// Port of the admin API, on 127.0.0.1 whatever the address is; 0 takes a free one, none serves no such API.
+    pub admin_port: Option<u16>,
     /// A name for the hub beside its address and `localhost`, `myhub.azure-devices.net` for one. It goes into
     /// the certificate and the connection strings; clients must be able to resolve it, or be given a gateway
     /// host name.
@@ -28,6 +31,8 @@ pub struct Settings {
     pub ca_directory: Option<PathBuf>,
     /// Where all of the hub's time comes from.
     pub clock: Clock,
+    /// What the hub takes before it delays and refuses. By default nothing is limited.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -36,9 +41,11 @@ impl Default for Settings {
             address: Ipv4Addr::LOCALHOST.into(),
             https_port: 0,
             mqtt_port: 0,
+            admin_port: None,
             host_name: None,
             ca_directory: None,
             clock: Clock::system(),
+            limits: Limits::unlimited(),
         }
     }
 }

@@ -34,6 +34,12 @@ fn it_says_when_it_is_ready_and_stops_when_it_is_told() {
             r#"{"site": "a"}"#,
             "--devices-file",
             file.to_str().unwrap(),
+            "--tier",
+            "S1",
+            "--units",
+            "2",
+            "--limit",
+            "twin-updates=500/s",
             "--ca-dir",
             directory.path().to_str().unwrap(),
         ];
@@ -49,6 +55,7 @@ fn it_says_when_it_is_ready_and_stops_when_it_is_told() {
         assert_eq!(devices.len(), 100);
         let gateway = format!(";GatewayHostName=localhost:{}", ready["mqttPort"]);
         assert!(devices.iter().all(|device| device.as_str().unwrap().ends_with(&gateway)));
+        assert!(ready["adminPort"].as_u64().is_some_and(|port| port > 0));
         let ca = std::fs::read_to_string(ready["caFile"].as_str().unwrap()).unwrap();
         assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
         let written = std::fs::read_to_string(&file).unwrap();
@@ -68,10 +75,11 @@ fn it_says_why_it_does_not_start() {
     let here = directory.path().to_str().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let table: [(&[&str], &str); 4] = [
+    let table: [(&[&str], &str); 5] = [
         (&["--https-port", &port, "--ca-dir", here], "cannot listen on 127.0.0.1"),
         (&["--ca-dir", "/nonexistent/directory"], "cannot write /nonexistent/directory/ca.pem"),
         (&["--tags", "{", "--ca-dir", here], "--tags"),
+        (&["--limit", "twins=1/s", "--ca-dir", here], "--limit twins=1/s: 'twins' is no limit"),
         (&["--devices", "1", "--tags", r#"{"a.b": 1}"#, "--ca-dir", here], "invalid characters"),
     ];
     for (arguments, reason) in table {

@@ -5,78 +5,11 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{HOUR, Hub};
+use common::device::{DESIRED, Device, RESPONSES, json_of};
+use common::{HOUR, Hub, wait_for};
 use iothub_emulator::{Clock, Settings, Timestamp};
-use rumqttc::{
-    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish, QoS,
-    TlsConfiguration, Transport,
-};
+use rumqttc::{ConnectReturnCode, QoS};
 use serde_json::{Value, json};
-use tokio::time::timeout;
-
-const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
-const RESPONSES: &str = "$iothub/twin/res/#";
-
-struct Device {
-    client: AsyncClient,
-    events: EventLoop,
-}
-
-impl Device {
-    /// A device that has not connected yet; `password` is its SAS token.
-    fn new(hub: &Hub, id: &str, password: &str) -> Self {
-        let mut options = MqttOptions::new(id, "localhost", hub.emulator.mqtt_port());
-        let host = hub.emulator.host_name();
-        options
-            .set_credentials(format!("{host}/{id}/?api-version=2021-04-12&DeviceClientType=test"), password)
-            .set_clean_session(false)
-            .set_transport(Transport::Tls(TlsConfiguration::Rustls(common::device_tls(&hub.emulator))));
-        let (client, events) = AsyncClient::new(options, 10);
-        Self { client, events }
-    }
-
-    /// The next event; a test that waits for one that never comes fails.
-    async fn next(&mut self) -> Result<Event, ConnectionError> {
-        timeout(Duration::from_secs(30), self.events.poll()).await.expect("nothing came")
-    }
-
-    /// Connects; gives whether the hub knew the session.
-    async fn connect(&mut self) -> Result<bool, ConnectReturnCode> {
-        match self.next().await {
-            Ok(Event::Incoming(Packet::ConnAck(ack))) => Ok(ack.session_present),
-            Err(ConnectionError::ConnectionRefused(code)) => Err(code),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn subscribe(&mut self, filter: &str) {
-        self.client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
-        while !matches!(self.next().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
-    }
-
-    async fn publish(&self, topic: &str, payload: &str) {
-        self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
-    }
-
-    async fn message(&mut self) -> Publish {
-        loop {
-            if let Event::Incoming(Packet::Publish(publish)) = self.next().await.unwrap() {
-                return publish;
-            }
-        }
-    }
-
-    /// Waits until the hub ends the connection.
-    async fn closed(&mut self) {
-        while self.next().await.is_ok() {}
-    }
-}
-
-fn json_of(publish: &Publish) -> Value {
-    serde_json::from_slice(&publish.payload).unwrap()
-}
 
 /// A hub with device `d1`, and a token signed by its own key.
 async fn hub_with_device() -> (Hub, String) {
@@ -237,17 +170,7 @@ async fn an_expired_token_ends_the_connection() {
     let mut device = Device::new(&hub, "d1", &token);
     device.connect().await.unwrap();
     hub.emulator.clock().advance(HOUR);
-    device.publish("$iothub/twin/GET/?$rid=1", "").await;
     device.closed().await;
     assert_eq!(Device::new(&hub, "d1", &token).connect().await, Err(ConnectReturnCode::NotAuthorized));
     hub.emulator.shutdown().await;
-}
-
-async fn wait_for(condition: impl Fn() -> bool) {
-    let waiting = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(30), waiting).await.expect("the condition never came true");
 }

@@ -75,7 +75,7 @@ impl Authority {
             Some(name) => self.policy(name).is_some_and(|policy| {
                 policy.allows(Permission::DeviceConnect) && token.is_signed_by(&policy.key)
             }),
-            None => keys.iter().any(|key| token.is_signed_by(key)),
+            None => identity.thumbprints.is_none() && keys.iter().any(|key| token.is_signed_by(key)),
         };
         let resource = format!("/devices/{}", identity.id);
         let granted = signed && identity.enabled && self.is_current_for(&token, &resource, clock);

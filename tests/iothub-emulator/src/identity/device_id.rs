@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::HubError;
 
@@ -10,7 +11,7 @@ const MAX_LENGTH: usize = 128;
 /// At most 128 ASCII characters: letters, digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`; case-sensitive
 /// (twin model of the Python service SDK).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DeviceId(Box<str>);
+pub(crate) struct DeviceId(Arc<str>);
 
 impl DeviceId {
     pub fn parse(text: &str) -> Result<Self, HubError> {

@@ -2,6 +2,7 @@
 
 mod device_id;
 mod keys;
+mod thumbprints;
 
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::error::HubError;
 pub(crate) use device_id::DeviceId;
 pub(crate) use keys::{Keys, MasterKey};
+pub(crate) use thumbprints::Thumbprints;
 
 /// What the identity registry knows of a device.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Identity {
     pub status_reason: Option<Box<str>>,
     pub status_updated: Option<Timestamp>,
     pub iot_edge: bool,
+    /// Of its certificates, in place of keys.
+    pub thumbprints: Option<Box<Thumbprints>>,
     pub keys: Keys,
 }
 
@@ -31,13 +35,14 @@ pub(crate) struct IdentityUpdate {
     enabled: bool,
     status_reason: Option<Box<str>>,
     iot_edge: bool,
+    thumbprints: Option<Box<Thumbprints>>,
     keys: [Option<String>; 2],
 }
 
 impl IdentityUpdate {
     /// An enabled device whose keys the hub makes.
     pub fn generated() -> Self {
-        Self { enabled: true, status_reason: None, iot_edge: false, keys: [None, None] }
+        Self { enabled: true, status_reason: None, iot_edge: false, thumbprints: None, keys: [None, None] }
     }
 
     /// Reads the body of `PUT /devices/{id}`. Missing status means enabled, empty keys mean: make them.
@@ -55,8 +60,16 @@ impl IdentityUpdate {
         let authentication = body.get("authentication").filter(|value| !value.is_null());
         let kind =
             authentication.and_then(|value| value.get("type")).and_then(Value::as_str).unwrap_or("sas");
-        if kind != "sas" {
-            let text = format!("Authentication type '{kind}' is not served by this emulator; use 'sas'");
+        let thumbprints = match authentication {
+            Some(authentication) if kind == "selfSigned" => {
+                Some(Box::new(Thumbprints::parse(authentication)?))
+            }
+            _ => None,
+        };
+        if kind != "sas" && thumbprints.is_none() {
+            let text = format!(
+                "Authentication type '{kind}' is not served by this emulator; use 'sas' or 'selfSigned'"
+            );
             return Err(HubError::invalid(text));
         }
         let key = |name: &str| {
@@ -70,6 +83,7 @@ impl IdentityUpdate {
             status_reason: body.get("statusReason").and_then(Value::as_str).map(Into::into),
             iot_edge: body.get("capabilities").and_then(|value| value.get("iotEdge"))
                 == Some(&Value::Bool(true)),
+            thumbprints,
             keys: [key("primaryKey")?, key("secondaryKey")?],
         })
     }
@@ -85,8 +99,14 @@ impl Identity {
             status_reason: update.status_reason,
             status_updated: None,
             iot_edge: update.iot_edge,
+            thumbprints: update.thumbprints,
             keys: Keys::from(update.keys),
         }
+    }
+
+    /// `sas`, or `selfSigned` for an identity with thumbprints.
+    pub fn authentication_type(&self) -> &'static str {
+        if self.thumbprints.is_some() { "selfSigned" } else { "sas" }
     }
 
     /// Takes over what a PUT with If-Match brings; keys that it leaves out stay as they are.
@@ -98,6 +118,7 @@ impl Identity {
         self.enabled = update.enabled;
         self.status_reason = update.status_reason;
         self.iot_edge = update.iot_edge;
+        self.thumbprints = update.thumbprints;
         self.keys.replace(update.keys);
     }
 }

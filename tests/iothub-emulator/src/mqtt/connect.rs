@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use crate::clock::Timestamp;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::identity::DeviceId;
+use crate::identity::{DeviceId, Identity};
 use crate::mqtt::session::Session;
 use rumqttc::mqttbytes::v4::Packet;
 
@@ -21,12 +21,13 @@ pub(super) struct Admission {
 
 /// Admits the device and starts its session, or says with which code to refuse it.
 ///
-/// Client id `{deviceId}`, user name `{host}/{deviceId}/?api-version=…`, password a SAS token ("Communicate
+/// Client id `{deviceId}`, user name `{host}/{deviceId}/?api-version=…`, password a SAS token, or none with a certificate ("Communicate
 /// with an IoT hub using the MQTT protocol"). Codes: 1 for another protocol version, 2 for a client id that
 /// is none, 5 for all that has to do with rights.
 pub(super) fn admit(
     hub: &Hub,
     connect: &Connect,
+    certificate: Option<&[u8]>,
     connection: u64,
     outbox: mpsc::Sender<Packet>,
 ) -> Result<Admission, ConnectReturnCode> {
@@ -41,7 +42,10 @@ pub(super) fn admit(
     let now = hub.clock.now();
     let admitted = hub.registry.write(id.as_str(), |device| {
         let keys = hub.master_key.keys_of(&device.identity);
-        let expires = hub.authority.authorize_device(&login.password, &device.identity, &keys, &hub.clock)?;
+        let expires = match certificate.filter(|_| login.password.is_empty()) {
+            Some(certificate) => authorize_certificate(&device.identity, certificate)?,
+            None => hub.authority.authorize_device(&login.password, &device.identity, &keys, &hub.clock)?,
+        };
         let session = device.session.get_or_insert_with(|| Box::new(Session::default()));
         let session_present = session.connect(connection, connect.clean_session, outbox);
         device.last_activity = Some(now);
@@ -50,6 +54,16 @@ pub(super) fn admit(
     });
     let (session_present, expires) = admitted.map_err(|_| ConnectReturnCode::NotAuthorized)?;
     Ok(Admission { device_id: connect.client_id.clone(), session_present, expires })
+}
+
+/// A self-signed certificate has no end of its own here: real ones are judged by their thumbprint alone.
+fn authorize_certificate(identity: &Identity, certificate: &[u8]) -> Result<Timestamp, HubError> {
+    let known = identity.thumbprints.as_ref().is_some_and(|thumbprints| thumbprints.know(certificate));
+    if known && identity.enabled {
+        Ok(Timestamp::from_unix_seconds(u64::MAX))
+    } else {
+        Err(HubError::unauthorized())
+    }
 }
 
 /// Whether a user name is `{host}/{id}/?api-version={version}…`; older clients leave out the `?`.

@@ -1,5 +1,6 @@
 //! One device connection, from CONNECT to its end.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -8,20 +9,18 @@ use rumqttc::mqttbytes::v4::{
     Codec, ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, Subscribe, SubscribeReasonCode,
     UnsubAck, Unsubscribe,
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::server::TlsStream;
 use tokio_util::codec::Framed;
 
 use super::connect::{Admission, admit};
 use super::topic::{Filter, Request};
-use super::twin;
+use super::{MAX_PACKET, twin};
+use crate::error::HubError;
 use crate::hub::Hub;
+use crate::physics::Operation;
 
-/// Largest packet: a message of 256 KB ("Communicate with an IoT hub using the MQTT protocol") with its
-/// topic.
-const MAX_PACKET: usize = 256 * 1024 + 64 * 1024;
 /// How long a client may take from its connection to CONNECT.
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// The hub gives a silent client 1.5 times its keep-alive, and no more than this (same page).
@@ -30,21 +29,26 @@ const MAX_SILENCE: Duration = Duration::from_secs(1767);
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// Publishes that may wait for a slow device.
 const OUTBOX: usize = 256;
+/// Publishes of one device that the limits may delay; who sends more without waiting for answers is closed.
+const MAX_WAITING: usize = 1024;
 /// Read buffer to start with: most packets are small, and devices are many.
 const BUFFER: usize = 1024;
-
-type Wire = Framed<TlsStream<TcpStream>, Codec>;
 
 /// Why a connection ends; the peer is told nothing, MQTT 3.1.1 has no word for it.
 struct Closed;
 
 /// Serves a connection until either side ends it.
-pub(super) async fn serve(hub: &Hub, stream: TlsStream<TcpStream>, connection: u64) {
+pub(super) async fn serve(
+    hub: &Hub,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    certificate: Option<&[u8]>,
+    connection: u64,
+) {
     let codec = Codec { max_incoming_size: MAX_PACKET, max_outgoing_size: MAX_PACKET };
     let mut wire = Framed::with_capacity(stream, codec, BUFFER);
     let Ok(Some(Ok(Packet::Connect(connect)))) = timeout(CONNECT_WITHIN, wire.next()).await else { return };
     let (outbox, inbox) = mpsc::channel(OUTBOX);
-    match admit(hub, &connect, connection, outbox) {
+    match limited(hub).await.and_then(|()| admit(hub, &connect, certificate, connection, outbox)) {
         Ok(admission) => {
             hub.counters.count_connect(true);
             // Also if this task is dropped in the middle, at shutdown.
@@ -53,8 +57,15 @@ pub(super) async fn serve(hub: &Hub, stream: TlsStream<TcpStream>, connection: u
                 0 => MAX_SILENCE,
                 seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
             };
-            let mut connection =
-                Connection { hub, wire, inbox, admission: &admission, number: connection, silence };
+            let mut connection = Connection {
+                hub,
+                wire,
+                inbox,
+                admission: &admission,
+                number: connection,
+                silence,
+                waiting: VecDeque::new(),
+            };
             let Err(Closed) = connection.run().await;
         }
         Err(code) => {
@@ -66,6 +77,15 @@ pub(super) async fn serve(hub: &Hub, stream: TlsStream<TcpStream>, connection: u
             }
         }
     }
+}
+
+/// Waits for one of the new connections that the hub takes. Which code a hub refuses with is not known; the SDKs try
+/// again after "server unavailable".
+async fn limited(hub: &Hub) -> Result<(), ConnectReturnCode> {
+    hub.admit(Operation::Connections, 1).await.map_err(|_| {
+        hub.counters.count_throttled_device_operation();
+        ConnectReturnCode::ServiceUnavailable
+    })
 }
 
 /// Ends the session's connection when dropped.
@@ -91,22 +111,33 @@ impl Drop for Presence<'_> {
     }
 }
 
-struct Connection<'a> {
+struct Connection<'a, S> {
     hub: &'a Hub,
-    wire: Wire,
+    wire: Framed<S, Codec>,
     inbox: mpsc::Receiver<Packet>,
     admission: &'a Admission,
     number: u64,
     silence: Duration,
+    /// Publishes that the hub's limits delay, in their order.
+    waiting: VecDeque<Waiting>,
 }
 
-impl Connection<'_> {
+struct Waiting {
+    /// When its turn comes, in [`crate::Clock::elapsed`].
+    due: Duration,
+    request: Request,
+    publish: Publish,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn run(&mut self) -> Result<std::convert::Infallible, Closed> {
         self.send(Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, self.admission.session_present)))
             .await?;
+        let clock = &self.hub.clock;
+        // The silence is the network's, not the hub's time: a day that a test lets pass is not one without pings.
         let mut silent_until = Instant::now() + self.silence;
         loop {
-            let deadline = silent_until.min(self.token_end());
+            let due = self.waiting.front().map(|waiting| waiting.due);
             tokio::select! {
                 packet = self.wire.next() => {
                     silent_until = Instant::now() + self.silence;
@@ -121,21 +152,16 @@ impl Connection<'_> {
                     }
                     written(self.wire.flush()).await?;
                 }
-                () = sleep_until(deadline) => {
-                    if Instant::now() >= silent_until || self.hub.clock.now() >= self.admission.expires {
-                        return Err(Closed);
+                () = clock.sleep(due.unwrap_or_default().saturating_sub(clock.elapsed())), if due.is_some() => {
+                    if let Some(Waiting { request, publish, .. }) = self.waiting.pop_front() {
+                        self.carry_out(&request, &publish, Ok(()))?;
                     }
                 }
+                // The hub ends a connection whose token expires ("Troubleshoot Azure IoT Hub error codes").
+                () = clock.reach(self.admission.expires) => return Err(Closed),
+                () = sleep_until(silent_until) => return Err(Closed),
             }
         }
-    }
-
-    /// When the hub ends this connection because its token expires ("Troubleshoot Azure IoT Hub error
-    /// codes").
-    fn token_end(&self) -> Instant {
-        let left = self.admission.expires.since(self.hub.clock.now());
-        // A manual clock may stand still: look again later rather than never.
-        Instant::now() + left.clamp(Duration::from_millis(1), MAX_SILENCE)
     }
 
     async fn receive(&mut self, packet: Packet) -> Result<(), Closed> {
@@ -163,8 +189,35 @@ impl Connection<'_> {
         if self.hub.clock.now() >= self.admission.expires {
             return Err(Closed);
         }
+        let clock = &self.hub.clock;
+        let wait = match self.hub.physics.reserve(request.operation(), 1, clock) {
+            Ok(wait) => wait,
+            Err(error) => {
+                self.hub.counters.count_throttled_device_operation();
+                return self.carry_out(&request, publish, Err(error));
+            }
+        };
+        if wait.is_zero() && self.waiting.is_empty() {
+            return self.carry_out(&request, publish, Ok(()));
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            return Err(Closed);
+        }
+        self.hub.counters.count_delayed();
+        let due = clock.elapsed().saturating_add(wait);
+        self.waiting.push_back(Waiting { due, request, publish: publish.clone() });
+        Ok(())
+    }
+
+    fn carry_out(
+        &self,
+        request: &Request,
+        publish: &Publish,
+        admitted: Result<(), HubError>,
+    ) -> Result<(), Closed> {
         let device_id = &self.admission.device_id;
-        if twin::handle(self.hub, device_id, self.number, &request, publish) { Ok(()) } else { Err(Closed) }
+        let goes_on = twin::handle(self.hub, device_id, self.number, request, publish, admitted);
+        if goes_on { Ok(()) } else { Err(Closed) }
     }
 
     async fn subscribe(&mut self, subscribe: Subscribe) -> Result<(), Closed> {

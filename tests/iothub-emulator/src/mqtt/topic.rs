@@ -3,6 +3,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::physics::Operation;
+
 /// A subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
@@ -32,6 +34,15 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// What it takes from.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::TwinGet { .. } => Operation::TwinReads,
+            Self::TwinReport { .. } => Operation::TwinUpdates,
+            Self::Telemetry => Operation::Telemetry,
+        }
+    }
+
     pub fn parse(topic: &str, device_id: &str) -> Option<Self> {
         if let Some(query) = topic.strip_prefix("$iothub/twin/GET/?") {
             return Some(Self::TwinGet { rid: parameter(query, "$rid")? });

@@ -9,7 +9,8 @@ use crate::hub::Hub;
 use crate::registry::Device;
 use crate::twins;
 
-/// Carries out what a publish asks for, answers it, and tells whether this connection is still the device's.
+/// Carries out what a publish asks for, or answers why the hub's limits refuse it. Tells whether the connection goes
+/// on: not if it is no longer the device's, nor for refused telemetry, for which MQTT has no other word.
 ///
 /// The answer is handed over under the same lock under which the twin was read or written: a desired
 /// notification cannot slip in between and arrive before the older document.
@@ -19,8 +20,10 @@ pub(super) fn handle(
     connection: u64,
     request: &Request,
     publish: &Publish,
+    admitted: Result<(), HubError>,
 ) -> bool {
     let now = hub.clock.now();
+    let admitted = admitted.and_then(|()| hub.physics.check_quota(&hub.clock));
     let outcome = hub.registry.write(device_id, |device| {
         if !device.session.as_ref().is_some_and(|session| session.is(connection)) {
             return Err(HubError::device_not_found(device_id));
@@ -28,19 +31,27 @@ pub(super) fn handle(
         device.last_activity = Some(now);
         let (rid, answer) = match request {
             Request::Telemetry => {
+                admitted?;
                 hub.counters.count_telemetry();
+                hub.physics.charge(publish.payload.len(), &hub.clock);
                 return Ok(());
             }
             Request::TwinGet { rid } => {
                 hub.counters.count_device_read();
-                (rid, Ok((format!("$iothub/twin/res/200/?$rid={rid}"), document(device))))
+                let read = admitted.map(|()| {
+                    let document = document(device);
+                    hub.physics.charge(document.len(), &hub.clock);
+                    (format!("$iothub/twin/res/200/?$rid={rid}"), document)
+                });
+                (rid, read)
             }
             Request::TwinReport { rid, base } => {
                 hub.counters.count_report();
-                let version = report(hub, device, base.as_deref(), &publish.payload);
+                let version = admitted.and_then(|()| report(hub, device, base.as_deref(), &publish.payload));
                 (
                     rid,
                     version.map(|version| {
+                        hub.physics.charge(publish.payload.len(), &hub.clock);
                         (format!("$iothub/twin/res/204/?$rid={rid}&$version={version}"), Vec::new())
                     }),
                 )

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Device;
 use crate::clock::Timestamp;
+use crate::identity::Thumbprints;
 use crate::twins::Twin;
 
 /// What a time is before anything happened.
@@ -41,8 +42,8 @@ pub(crate) fn twin_document(device: &Device) -> Value {
     put("connectionState", device.connection_state().into());
     put("lastActivityTime", time(device.last_activity).into());
     put("cloudToDeviceMessageCount", 0.into());
-    put("authenticationType", "sas".into());
-    put("x509Thumbprint", no_thumbprint());
+    put("authenticationType", device.identity.authentication_type().into());
+    put("x509Thumbprint", thumbprints(device));
     put("modelId", "".into());
     put("version", twin.version().into());
     if !twin.tags().is_empty() {
@@ -62,6 +63,7 @@ pub(crate) fn twin_document(device: &Device) -> Value {
 /// `GET /devices/{id}`.
 pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
     let identity = &device.identity;
+    let keys = if identity.thumbprints.is_some() { [None, None] } else { keys.each_ref().map(Some) };
     json!({
         "deviceId": identity.id.as_str(),
         "generationId": identity.generation.to_string(),
@@ -76,12 +78,12 @@ pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
         "capabilities": {"iotEdge": identity.iot_edge},
         "authentication": {
             "symmetricKey": {"primaryKey": keys[0], "secondaryKey": keys[1]},
-            "x509Thumbprint": no_thumbprint(),
-            "type": "sas",
+            "x509Thumbprint": thumbprints(device),
+            "type": identity.authentication_type(),
         },
     })
 }
 
-fn no_thumbprint() -> Value {
-    json!({"primaryThumbprint": null, "secondaryThumbprint": null})
+fn thumbprints(device: &Device) -> Value {
+    device.identity.thumbprints.as_deref().unwrap_or(&Thumbprints::default()).to_json()
 }

@@ -87,7 +87,7 @@ impl Field {
             Root::ConnectionState => text(device.connection_state()),
             Root::LastActivityTime => owned(document::time(device.last_activity)),
             Root::CloudToDeviceMessageCount => Found::Number(0.into()),
-            Root::AuthenticationType => text("sas"),
+            Root::AuthenticationType => text(device.identity.authentication_type()),
             Root::Version => Found::Number(device.twin.version().into()),
         }
     }

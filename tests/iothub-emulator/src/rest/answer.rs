@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, SERVER, VARY};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde_json::Value;
 
+use super::body::AnswerBody;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, HubError};
 use crate::random;
@@ -13,21 +13,28 @@ use crate::random;
 /// What an operation answers when it succeeds.
 #[derive(Default)]
 pub(super) struct Answer {
-    pub body: Option<Value>,
+    pub body: Option<Bytes>,
     /// Without quotes.
     pub etag: Option<String>,
     pub headers: Vec<(HeaderName, String)>,
 }
 
 impl Answer {
+    // Every caller made the document for this answer.
+    #[allow(clippy::needless_pass_by_value)]
     pub fn json(body: Value) -> Self {
-        Self { body: Some(body), ..Self::default() }
+        Self { body: Some(body.to_string().into()), ..Self::default() }
+    }
+
+    /// Bytes of the body.
+    pub fn body_len(&self) -> usize {
+        self.body.as_ref().map_or(0, Bytes::len)
     }
 
     /// 200 with a body, or 204.
-    pub fn into_response(self) -> Response<Full<Bytes>> {
+    pub fn into_response(self) -> Response<AnswerBody> {
         let status = if self.body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        let mut response = respond(status, self.body.as_ref());
+        let mut response = respond(status, self.body);
         let etag = self.etag.map(|etag| (ETAG, format!("\"{etag}\"")));
         for (name, value) in self.headers.into_iter().chain(etag) {
             set(&mut response, name, &value);
@@ -37,12 +44,12 @@ impl Answer {
 }
 
 /// The answer to a request that failed; its `iothub-errorcode` is what C# checks the body against.
-pub(super) fn failure(error: &HubError, now: Timestamp) -> Response<Full<Bytes>> {
+pub(super) fn failure(error: &HubError, now: Timestamp) -> Response<AnswerBody> {
     failure_with_status(error.code.status(), error, now)
 }
 
 /// The answer that a fault asked for: this status, and the error that it most often stands for.
-pub(super) fn fault(status: u16, retry_after: Option<&str>, now: Timestamp) -> Response<Full<Bytes>> {
+pub(super) fn fault(status: u16, retry_after: Option<&str>, now: Timestamp) -> Response<AnswerBody> {
     let text = match status {
         // Iot-Telemetry-Simulator#39.
         429 => "The request has been throttled. Wait 10 seconds and try again. Operation type: CRUD",
@@ -56,19 +63,19 @@ pub(super) fn fault(status: u16, retry_after: Option<&str>, now: Timestamp) -> R
     response
 }
 
-fn failure_with_status(status: u16, error: &HubError, now: Timestamp) -> Response<Full<Bytes>> {
+fn failure_with_status(status: u16, error: &HubError, now: Timestamp) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = respond(status, Some(&error.service_body(now)));
+    let mut response = respond(status, Some(error.service_body(now).to_string().into()));
     set(&mut response, HeaderName::from_static("iothub-errorcode"), error.code.name());
     response
 }
 
-fn respond(status: StatusCode, body: Option<&Value>) -> Response<Full<Bytes>> {
-    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-    let mut response = Response::new(Full::new(bytes));
+fn respond(status: StatusCode, body: Option<Bytes>) -> Response<AnswerBody> {
+    let has_body = body.is_some();
+    let mut response = Response::new(AnswerBody::from(body.unwrap_or_default()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    if body.is_some() {
+    if has_body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     }
     headers.insert(SERVER, HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
@@ -79,7 +86,7 @@ fn respond(status: StatusCode, body: Option<&Value>) -> Response<Full<Bytes>> {
 }
 
 /// Sets a header; a value that none can have is left out.
-fn set(response: &mut Response<Full<Bytes>>, name: HeaderName, value: &str) {
+pub(super) fn set(response: &mut Response<AnswerBody>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

@@ -1,17 +1,18 @@
 //! The service API over HTTPS, api-version 2021-04-12.
 
 mod answer;
+mod body;
 mod devices;
 mod precondition;
 mod query;
 mod request;
 mod twins;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,34 +24,53 @@ use crate::counters::Outcome;
 use crate::error::{ErrorCode, HubError};
 use crate::faults::Effect;
 use crate::hub::Hub;
+use crate::mqtt::websocket;
+use crate::physics::Operation;
 use crate::route::{self, Route};
 use answer::Answer;
+use body::{AnswerBody, Cut};
 use request::Request;
 
 /// The version that the Node, Python and C# service SDKs send; older ones have other limits, which are not
 /// served.
 const API_VERSION: &str = "2021-04-12";
 
-/// Why a request gets no answer: a fault says so, or the client went away.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is cut without an answer")]
-struct Cut;
-
 /// Serves one connection until its client closes it.
 pub(crate) async fn serve(hub: Arc<Hub>, stream: TlsStream<TcpStream>) {
-    let service = service_fn(move |request| {
-        let hub = hub.clone();
-        async move { answer_counted(&hub, request).await }
+    let upgrade = Mutex::new(None);
+    let service = service_fn(|mut request| {
+        let (hub, upgrade) = (hub.clone(), &upgrade);
+        async move {
+            let Some(headers) = websocket::handshake(&request) else {
+                return answer_counted(&hub, request).await;
+            };
+            *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(hyper::upgrade::on(&mut request));
+            let mut response = Response::new(AnswerBody::from(Bytes::new()));
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            response.headers_mut().extend(headers);
+            Ok(response)
+        }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     // The timer ends connections that never send their headers.
-    let connection = server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let connection =
+        server.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a service connection ended early");
     }
+    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+    // In this task, which ends with the hub.
+    if let Some(upgrade) = upgrade
+        && let Ok(stream) = upgrade.await
+    {
+        websocket::serve(hub, stream).await;
+    }
 }
 
-async fn answer_counted(hub: &Hub, request: http::Request<Incoming>) -> Result<Response<Full<Bytes>>, Cut> {
+async fn answer_counted(
+    hub: &Arc<Hub>,
+    request: http::Request<Incoming>,
+) -> Result<Response<AnswerBody>, Cut> {
     let resolved = route::resolve(request.method().as_str(), request.uri().path());
     let route = resolved.as_ref().map_or(Route::Unknown, |(route, _)| *route);
     let result = answer_or_fault(hub, route, resolved, request).await;
@@ -61,41 +81,59 @@ async fn answer_counted(hub: &Hub, request: http::Request<Incoming>) -> Result<R
 }
 
 async fn answer_or_fault(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     route: Route,
     resolved: Result<(Route, String), HubError>,
     request: http::Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Cut> {
+) -> Result<Response<AnswerBody>, Cut> {
     let path = request.uri().path().to_owned();
     let request = Request::read(request).await.ok_or(Cut)?;
     let effect = match hub.faults.meet(route) {
         None => Effect::None,
         Some(fault) => {
-            tokio::time::sleep(fault.delay).await;
+            hub.clock.sleep(fault.delay).await;
             fault.effect
         }
     };
-    let now = hub.clock.now();
-    let answered = || {
+    let answered = async {
         let (route, id) = resolved?;
-        perform(hub, route, &id, &path, &request?)
+        perform(hub, route, &id, &path, &request?).await
+    };
+    let respond = |answered: Result<Answer, HubError>| match answered {
+        Ok(answer) => answer.into_response(),
+        Err(error) => answer::failure(&error, hub.clock.now()),
     };
     match effect {
         Effect::ResetBefore => Err(Cut),
-        Effect::Status { status, retry_after } => Ok(answer::fault(status, retry_after.as_deref(), now)),
+        Effect::Status { status, retry_after } => {
+            Ok(answer::fault(status, retry_after.as_deref(), hub.clock.now()))
+        }
         Effect::ResetAfter => {
             // Done as asked; only the answer is lost.
-            let _ = answered();
+            let _ = answered.await;
             Err(Cut)
         }
-        Effect::None => Ok(match answered() {
-            Ok(answer) => answer.into_response(),
-            Err(error) => answer::failure(&error, now),
-        }),
+        Effect::None => Ok(respond(answered.await)),
+        Effect::Truncate => {
+            let mut response = respond(answered.await);
+            response.body_mut().truncate();
+            Ok(response)
+        }
+        Effect::ContentType(text) => {
+            let mut response = respond(answered.await);
+            answer::set(&mut response, CONTENT_TYPE, &text);
+            Ok(response)
+        }
     }
 }
 
-fn perform(hub: &Hub, route: Route, id: &str, path: &str, request: &Request) -> Result<Answer, HubError> {
+async fn perform(
+    hub: &Arc<Hub>,
+    route: Route,
+    id: &str,
+    path: &str,
+    request: &Request,
+) -> Result<Answer, HubError> {
     if request.parameter("api-version").as_deref() != Some(API_VERSION) {
         let text = format!("The api-version must be {API_VERSION}");
         return Err(HubError::new(ErrorCode::InvalidProtocolVersion, text));
@@ -108,7 +146,8 @@ fn perform(hub: &Hub, route: Route, id: &str, path: &str, request: &Request) -> 
         }
     };
     hub.authority.authorize_service(request.authorization(), &decoded(path), needed, &hub.clock)?;
-    match route {
+    let metered = limited(hub, route).await?;
+    let answer = match route {
         Route::ListDevices => devices::list(hub, request),
         Route::GetDevice => devices::get(hub, id),
         Route::PutDevice => devices::put(hub, id, request),
@@ -116,9 +155,40 @@ fn perform(hub: &Hub, route: Route, id: &str, path: &str, request: &Request) -> 
         Route::GetTwin => twins::get(hub, id),
         Route::PatchTwin => twins::write(hub, id, request, false),
         Route::PutTwin => twins::write(hub, id, request, true),
-        Route::Query => query::run(hub, request),
+        Route::Query => query::run(hub, request).await,
         Route::Unknown => Err(HubError::new(ErrorCode::NotFound, "This emulator serves no such path")),
+    }?;
+    match metered {
+        Metered::Nothing => {}
+        Metered::Request => hub.physics.charge(request.body_len(), &hub.clock),
+        Metered::Answer => hub.physics.charge(answer.body_len(), &hub.clock),
     }
+    Ok(answer)
+}
+
+/// What counts against the messages of the day ("Azure IoT Hub billing information").
+enum Metered {
+    Nothing,
+    Request,
+    Answer,
+}
+
+/// Waits for its share of what the hub takes, or is refused.
+async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
+    let (operation, metered) = match route {
+        Route::ListDevices | Route::GetDevice | Route::PutDevice | Route::DeleteDevice => {
+            (Operation::Registry, Metered::Nothing)
+        }
+        Route::GetTwin => (Operation::TwinReads, Metered::Answer),
+        Route::PatchTwin | Route::PutTwin => (Operation::TwinUpdates, Metered::Request),
+        Route::Query => (Operation::Queries, Metered::Answer),
+        Route::Unknown => return Ok(Metered::Nothing),
+    };
+    if !matches!(metered, Metered::Nothing) {
+        hub.physics.check_quota(&hub.clock)?;
+    }
+    hub.admit(operation, 1).await?;
+    Ok(metered)
 }
 
 fn decoded(path: &str) -> String {

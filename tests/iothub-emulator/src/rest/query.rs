@@ -1,5 +1,7 @@
 //! `POST /devices/query`: `{"query": "…"}`, one page for each call.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 use serde_json::Value;
 
@@ -12,7 +14,14 @@ use crate::query;
 const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
-pub(super) fn run(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
+/// On a thread of its own: a million twins take a moment, and other connections must not wait for it.
+pub(super) async fn run(hub: &Arc<Hub>, request: &Request) -> Result<Answer, HubError> {
+    let (hub, request) = (hub.clone(), request.clone());
+    let answered = tokio::task::spawn_blocking(move || page(&hub, &request)).await;
+    answered.unwrap_or_else(|error| Err(HubError::new(ErrorCode::ServerError, error.to_string())))
+}
+
+fn page(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
     let body = request.json()?;
     // Without a query the hub's text is just this (azure-iot-sdks#941).
     let text = body

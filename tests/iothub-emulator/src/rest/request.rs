@@ -13,6 +13,7 @@ use crate::error::{ErrorCode, HubError};
 /// Largest body: a twin of full size with every character escaped, and room.
 const MAX_BODY: usize = 1024 * 1024;
 
+#[derive(Clone)]
 pub(super) struct Request {
     pub headers: HeaderMap,
     query: String,
@@ -47,6 +48,11 @@ impl Request {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()?;
         percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    }
+
+    /// Bytes of the body.
+    pub fn body_len(&self) -> usize {
+        self.body.len()
     }
 
     /// The body, which must be JSON.

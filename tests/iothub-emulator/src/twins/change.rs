@@ -42,13 +42,16 @@ impl Change {
 /// Reads and checks the payload of a reported patch.
 pub(crate) fn reported_patch(payload: &[u8]) -> Result<Map<String, Json>, HubError> {
     match serde_json::from_slice(payload) {
-        Ok(Json::Object(patch)) => {
-            limits::check_patch(&patch)?;
-            Ok(patch)
-        }
-        Ok(_) => Err(not_valid("it is not a JSON object")),
+        Ok(patch) => checked_reported_patch(patch),
         Err(error) => Err(not_valid(&error.to_string())),
     }
+}
+
+/// Checks a reported patch.
+pub(crate) fn checked_reported_patch(patch: Json) -> Result<Map<String, Json>, HubError> {
+    let Json::Object(patch) = patch else { return Err(not_valid("it is not a JSON object")) };
+    limits::check_patch(&patch)?;
+    Ok(patch)
 }
 
 fn section(parent: &Map<String, Json>, name: &str) -> Result<Option<Map<String, Json>>, HubError> {

@@ -4,6 +4,8 @@
 
 mod change;
 mod limits;
+mod packed;
+mod pool;
 mod section;
 mod tree;
 
@@ -11,7 +13,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::clock::Timestamp;
 use crate::error::HubError;
-pub(crate) use change::{Change, reported_patch};
+pub(crate) use change::{Change, checked_reported_patch, reported_patch};
+use packed::Packed;
 pub(crate) use section::{Found, ObjectRef, Section, find_in};
 use tree::{Children, Stamp};
 
@@ -22,21 +25,21 @@ use tree::{Children, Stamp};
 /// of the device moves `version` and not the etag, and does not disturb a conditional PATCH.
 pub(crate) struct Twin {
     pub writes: u64,
-    tags: Children,
+    tags: Packed,
     pub desired: Section,
     pub reported: Section,
 }
 
 impl Twin {
     pub fn new(now: Timestamp) -> Self {
-        Self { writes: 1, tags: Children::default(), desired: Section::new(now), reported: Section::new(now) }
+        Self { writes: 1, tags: Packed::default(), desired: Section::new(now), reported: Section::new(now) }
     }
 
     pub fn version(&self) -> u64 {
         self.writes + self.reported.version
     }
 
-    pub fn tags(&self) -> &Children {
+    pub fn tags(&self) -> &Packed {
         &self.tags
     }
 
@@ -52,13 +55,14 @@ impl Twin {
 
     fn change(&mut self, change: &Change, now: Timestamp, merge: bool) -> Result<(), HubError> {
         let tags = change.tags.as_ref().map(|patch| {
-            let mut tags = if merge { self.tags.clone() } else { Children::default() };
-            tags.merge(patch, Stamp { at: now, version: None });
-            tags
+            // Nobody sees the stamps of tags.
+            let stamp = Stamp { at: now, version: None };
+            let mut tags = if merge { self.tags.unpack(&None, stamp) } else { Children::default() };
+            tags.merge(patch, stamp);
+            limits::check_size("tags", &tags, limits::TAGS_BYTES)?;
+            Ok(Packed::new(&tags, stamp).0)
         });
-        if let Some(tags) = &tags {
-            limits::check_size("tags", tags, limits::TAGS_BYTES)?;
-        }
+        let tags = tags.transpose()?;
         let desired = match &change.desired {
             Some(patch) if merge => Some(self.desired.merged("desired properties", patch, now, true)?),
             Some(document) => Some(self.desired.replaced("desired properties", document, now)?),
@@ -130,7 +134,7 @@ mod tests {
         ] {
             assert!(twin.patch(&change(&body), at(2)).is_err());
             assert_eq!((twin.writes, twin.desired.version), counters);
-            assert!(twin.tags().get("k0").is_some());
+            assert!(twin.tags().find(&["k0".into()]).is_some());
             assert!(twin.desired.find(&["ok".into()]).is_undefined());
         }
         twin.patch(&change(&json!({"properties": {"desired": {"l": "x".repeat(31)}}})), at(2)).unwrap();

@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value as Json};
 
 use super::limits;
-use super::tree::{Children, Node, Stamp, Value};
+use super::packed::{Leaf, Packed, Stamps, stamp_at};
+use super::tree::{Children, Stamp};
 use crate::clock::Timestamp;
 use crate::error::HubError;
 
 pub(crate) struct Section {
-    tree: Children,
+    tree: Packed,
+    stamps: Stamps,
     stamp: Stamp,
     /// `$version`: 1 for a new twin, and one more with every request that names the section.
     pub version: u64,
@@ -31,7 +33,8 @@ pub(crate) enum Found<'a> {
 /// An object that a query may ask for, made into JSON only when it is.
 #[derive(Clone)]
 pub(crate) enum ObjectRef<'a> {
-    Tree(&'a Children),
+    Tree(&'a Packed),
+    Node(&'a Packed, usize),
     Section(&'a Section),
     Properties {
         desired: &'a Section,
@@ -39,13 +42,13 @@ pub(crate) enum ObjectRef<'a> {
     },
     /// The `$metadata` of a section, or of a node in it.
     SectionMetadata(&'a Section),
-    NodeMetadata(&'a Node),
+    NodeMetadata(&'a Section, usize),
     Fixed(Map<String, Json>),
 }
 
 impl Section {
     pub fn new(now: Timestamp) -> Self {
-        Self { tree: Children::default(), stamp: Stamp { at: now, version: None }, version: 1 }
+        Self { tree: Packed::default(), stamps: None, stamp: Stamp { at: now, version: None }, version: 1 }
     }
 
     /// This section after a patch. `versioned` sections carry `$lastUpdatedVersion` in their metadata.
@@ -56,7 +59,7 @@ impl Section {
         now: Timestamp,
         versioned: bool,
     ) -> Result<Self, HubError> {
-        self.written(name, self.tree.clone(), patch, now, versioned)
+        self.written(name, self.tree.unpack(&self.stamps, self.stamp), patch, now, versioned)
     }
 
     /// This section after its whole document was replaced.
@@ -81,7 +84,8 @@ impl Section {
         let stamp = Stamp { at: now, version: versioned.then_some(version) };
         tree.merge(patch, stamp);
         limits::check_size(name, &tree, limits::PROPERTIES_BYTES)?;
-        Ok(Self { tree, stamp, version })
+        let (tree, stamps) = Packed::new(&tree, stamp);
+        Ok(Self { tree, stamps, stamp, version })
     }
 
     /// As a device sees it: the properties and `$version`.
@@ -101,7 +105,7 @@ impl Section {
 
     fn metadata(&self) -> Map<String, Json> {
         let mut map = self.stamp.to_json();
-        map.extend(self.tree.metadata());
+        map.extend(self.tree.metadata(&self.stamps, self.stamp));
         map
     }
 
@@ -120,7 +124,10 @@ impl Section {
             return Found::Object(ObjectRef::SectionMetadata(self));
         };
         let stamp_of = |parents: &[Box<str>]| {
-            if parents.is_empty() { Some(self.stamp) } else { self.tree.find(parents).map(|node| node.stamp) }
+            if parents.is_empty() {
+                return Some(self.stamp);
+            }
+            self.tree.find(parents).map(|at| stamp_at(at, &self.stamps, self.stamp))
         };
         match &**last {
             "$lastUpdated" => {
@@ -132,20 +139,22 @@ impl Section {
             _ => self
                 .tree
                 .find(path)
-                .map_or(Found::Undefined, |node| Found::Object(ObjectRef::NodeMetadata(node))),
+                .map_or(Found::Undefined, |at| Found::Object(ObjectRef::NodeMetadata(self, at))),
         }
     }
 }
 
 /// Follows a path below an object, `tags` for one.
-pub(crate) fn find_in<'a>(tree: &'a Children, path: &[Box<str>]) -> Found<'a> {
-    tree.find(path).map_or(Found::Undefined, |node| match &node.value {
-        Value::Bool(value) => Found::Bool(*value),
-        Value::Number(value) => Found::Number(value.clone()),
-        Value::Text(value) => Found::Text(Cow::Borrowed(value)),
-        Value::Array(items) => Found::Array(items),
-        Value::Object(children) => Found::Object(ObjectRef::Tree(children)),
-    })
+pub(crate) fn find_in<'a>(tree: &'a Packed, path: &[Box<str>]) -> Found<'a> {
+    let Some(at) = tree.find(path) else { return Found::Undefined };
+    match tree.leaf(at) {
+        None => Found::Undefined,
+        Some(Leaf::Bool(value)) => Found::Bool(value),
+        Some(Leaf::Number(value)) => Found::Number(value.clone()),
+        Some(Leaf::Text(value)) => Found::Text(Cow::Borrowed(value)),
+        Some(Leaf::Array(items)) => Found::Array(items),
+        Some(Leaf::Object) => Found::Object(ObjectRef::Node(tree, at)),
+    }
 }
 
 impl Found<'_> {
@@ -170,7 +179,8 @@ impl Found<'_> {
 impl ObjectRef<'_> {
     fn to_json(&self) -> Map<String, Json> {
         match self {
-            Self::Tree(children) => children.to_json(),
+            Self::Tree(tree) => tree.to_json(),
+            Self::Node(tree, at) => tree.object_at(*at),
             Self::Section(section) => section.to_json(),
             Self::Properties { desired, reported } => {
                 let section = |section: &Section| Json::Object(section.to_json());
@@ -179,7 +189,7 @@ impl ObjectRef<'_> {
                     .collect()
             }
             Self::SectionMetadata(section) => section.metadata(),
-            Self::NodeMetadata(node) => node.metadata(),
+            Self::NodeMetadata(section, at) => section.tree.metadata_at(*at, &section.stamps, section.stamp),
             Self::Fixed(map) => map.clone(),
         }
     }

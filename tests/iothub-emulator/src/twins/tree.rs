@@ -1,9 +1,11 @@
-//! One section of a twin as a tree: values and their metadata in the same nodes, keys sorted.
+//! One section of a twin as a tree, while it is changed: values and their metadata in the same nodes, keys sorted.
+//! Its texts are those of the pool.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Number, Value as Json};
 
+use super::pool;
 use crate::clock::Timestamp;
 
 /// When a node was last written, and by which version of its section.
@@ -35,10 +37,6 @@ pub(crate) enum Value {
 pub(crate) struct Children(Vec<(Arc<str>, Node)>);
 
 impl Children {
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.position(key).ok().and_then(|at| self.0.get(at)).map(|(_, node)| node)
-    }
-
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -47,17 +45,8 @@ impl Children {
         self.0.iter().map(|(key, node)| (&**key, node))
     }
 
-    /// Follows `path` down.
-    pub fn find(&self, path: &[Box<str>]) -> Option<&Node> {
-        let (last, parents) = path.split_last()?;
-        let mut here = self;
-        for key in parents {
-            match &here.get(key)?.value {
-                Value::Object(children) => here = children,
-                _ => return None,
-            }
-        }
-        here.get(last)
+    pub fn nodes(&self) -> &[(Arc<str>, Node)] {
+        &self.0
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {
@@ -81,21 +70,17 @@ impl Children {
                     }
                 }
                 (Err(at), new) => {
-                    self.0
-                        .insert(at, (key.as_str().into(), Node { stamp, value: Value::written(new, stamp) }));
+                    self.0.insert(at, (pool::text(key), Node { stamp, value: Value::written(new, stamp) }));
                 }
             }
         }
     }
+}
 
-    /// The properties as JSON, without metadata.
-    pub fn to_json(&self) -> Map<String, Json> {
-        self.iter().map(|(key, node)| (key.to_owned(), node.value.to_json())).collect()
-    }
-
-    /// The `$metadata` entries below this object.
-    pub fn metadata(&self) -> Map<String, Json> {
-        self.iter().map(|(key, node)| (key.to_owned(), Json::Object(node.metadata()))).collect()
+impl FromIterator<(Arc<str>, Node)> for Children {
+    /// Takes members that are in the order of their keys.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Node)>>(members: I) -> Self {
+        Self(members.into_iter().collect())
     }
 }
 
@@ -111,24 +96,13 @@ impl Stamp {
     }
 }
 
-impl Node {
-    /// This node's entry in `$metadata`.
-    pub fn metadata(&self) -> Map<String, Json> {
-        let mut map = self.stamp.to_json();
-        if let Value::Object(children) = &self.value {
-            map.extend(children.metadata());
-        }
-        map
-    }
-}
-
 impl Value {
     /// What is stored for `json`. Nulls of an object are dropped; the object itself stays, be it empty.
     fn written(json: &Json, stamp: Stamp) -> Self {
         match json {
             Json::Bool(value) => Self::Bool(*value),
             Json::Number(value) => Self::Number(value.clone()),
-            Json::String(value) => Self::Text(value.as_str().into()),
+            Json::String(value) => Self::Text(pool::text(value)),
             Json::Array(items) => Self::Array(items.as_slice().into()),
             Json::Object(patch) => {
                 let mut children = Children::default();
@@ -139,20 +113,11 @@ impl Value {
             Json::Null => Self::Object(Children::default()),
         }
     }
-
-    pub fn to_json(&self) -> Json {
-        match self {
-            Self::Bool(value) => Json::Bool(*value),
-            Self::Number(value) => Json::Number(value.clone()),
-            Self::Text(value) => Json::String((**value).to_owned()),
-            Self::Array(items) => Json::Array(items.to_vec()),
-            Self::Object(children) => Json::Object(children.to_json()),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::{Packed, Stamps};
     use super::*;
     use serde_json::json;
 
@@ -165,6 +130,10 @@ mod tests {
         children.merge(base.as_object().unwrap(), stamp(1, 2));
         children.merge(patch.as_object().unwrap(), stamp(2, 3));
         children
+    }
+
+    fn packed(tree: &Children) -> (Packed, Stamps) {
+        Packed::new(tree, stamp(0, 0))
     }
 
     #[test]
@@ -185,7 +154,11 @@ mod tests {
             (json!({"a": {"b": 1}}), json!({"a": {"b": null}}), json!({"a": {}})),
         ];
         for (base, patch, expected) in table {
-            assert_eq!(Json::Object(merged(&base, &patch).to_json()), expected, "{base} + {patch}");
+            assert_eq!(
+                Json::Object(packed(&merged(&base, &patch)).0.to_json()),
+                expected,
+                "{base} + {patch}"
+            );
         }
     }
 
@@ -197,6 +170,7 @@ mod tests {
             "a": {"$lastUpdated": "1970-01-01T00:00:02Z", "$lastUpdatedVersion": 3, "c": old},
             "d": old,
         });
-        assert_eq!(Json::Object(tree.metadata()), expected);
+        let (packed, stamps) = packed(&tree);
+        assert_eq!(Json::Object(packed.metadata(&stamps, stamp(0, 0))), expected);
     }
 }

@@ -1,7 +1,9 @@
 //! An emulator with a client for its service API.
 
 // Each suite uses its part of this; a helper that fails is the test's failure.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod device;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,4 +93,14 @@ impl Hub {
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         Ok(Reply { status, headers, body })
     }
+}
+
+/// Waits until a condition is true; a test that waits for one that never is fails.
+pub async fn wait_for(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the condition never came true");
 }

@@ -1,0 +1,124 @@
+//! Devices inside a WebSocket on the service's port.
+
+// Helpers outside the test functions fail the test that calls them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use common::{HOUR, Hub, wait_for};
+use futures::{SinkExt, StreamExt};
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet, PingReq, Publish};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// A hub with device `d1`.
+async fn hub() -> Hub {
+    let hub = Hub::start().await;
+    hub.emulator.create_device("d1", &Value::Null).unwrap();
+    hub
+}
+
+async fn open(hub: &Hub, path: &str, subprotocol: &'static str) -> Result<Socket, Error> {
+    let stream = TcpStream::connect(("127.0.0.1", hub.emulator.https_port())).await.unwrap();
+    let connector = TlsConnector::from(common::device_tls(&hub.emulator));
+    let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+    let mut request = format!("wss://localhost{path}").into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
+    client_async(request, stream).await.map(|(socket, _)| socket)
+}
+
+fn connect(hub: &Hub) -> Bytes {
+    let mut packet = Connect::new("d1");
+    let token = hub.emulator.device_token("d1", HOUR).unwrap();
+    packet.set_login(format!("{}/d1/?api-version=2021-04-12", hub.emulator.host_name()), token);
+    written(|bytes| packet.write(bytes))
+}
+
+fn written<E: std::fmt::Debug>(write: impl FnOnce(&mut BytesMut) -> Result<usize, E>) -> Bytes {
+    let mut bytes = BytesMut::new();
+    write(&mut bytes).unwrap();
+    bytes.freeze()
+}
+
+/// Packets as they come, until as many as wanted are there.
+async fn packets(socket: &mut Socket, count: usize) -> Vec<Packet> {
+    let (mut bytes, mut packets) = (BytesMut::new(), Vec::new());
+    while packets.len() < count {
+        match timeout(Duration::from_secs(30), socket.next()).await.expect("nothing came") {
+            Some(Ok(Message::Binary(message))) => bytes.extend_from_slice(&message),
+            other => assert!(matches!(other, Some(Ok(Message::Pong(_)))), "{other:?}"),
+        }
+        while let Ok(packet) = Packet::read(&mut bytes, 64 * 1024) {
+            packets.push(packet);
+        }
+    }
+    packets
+}
+
+#[tokio::test]
+async fn a_device_connects_and_reads_its_twin() {
+    let hub = hub().await;
+    for path in ["/$iothub/websocket", "/%24iothub/websocket?iothub-no-client-cert=true"] {
+        let mut socket = open(&hub, path, "mqtt").await.unwrap();
+        // A packet in two messages, and two packets in one.
+        let connect = connect(&hub);
+        let mut second = BytesMut::from(&connect[10..]);
+        Publish::new("$iothub/twin/GET/?$rid=1", QoS::AtMostOnce, " ").write(&mut second).unwrap();
+        for bytes in [connect.slice(..10), second.freeze(), written(|bytes| PingReq.write(bytes))] {
+            socket.send(Message::Binary(bytes)).await.unwrap();
+        }
+        socket.send(Message::Ping(Bytes::from_static(b"p"))).await.unwrap();
+        let answers = packets(&mut socket, 3).await;
+        assert_eq!(answers[0], Packet::ConnAck(ConnAck::new(ConnectReturnCode::Success, false)));
+        assert!(answers.contains(&Packet::PingResp));
+        let twin = answers.iter().find_map(|packet| match packet {
+            Packet::Publish(publish) => Some((publish.topic.as_str(), publish.payload.as_ref())),
+            _ => None,
+        });
+        let expected: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
+        assert_eq!(twin, Some(("$iothub/twin/res/200/?$rid=1", expected)));
+        assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+        socket.close(None).await.unwrap();
+        wait_for(|| hub.emulator.twin("d1").unwrap()["connectionState"] == "Disconnected").await;
+    }
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_no_mqtt_ends_and_other_handshakes_are_refused() {
+    let hub = hub().await;
+    let wrong = [
+        Message::Text("hello".into()),
+        Message::Binary(Bytes::from_static(&[0xff; 64])),
+        Message::Binary(Bytes::from(vec![0; 512 * 1024])),
+    ];
+    for message in wrong {
+        let mut socket = open(&hub, "/$iothub/websocket", "mqtt").await.unwrap();
+        // The hub may close it in the middle.
+        let _ = socket.send(message).await;
+        let end = timeout(Duration::from_secs(30), socket.next()).await.expect("the hub must close");
+        assert!(!matches!(end, Some(Ok(Message::Binary(_)))), "{end:?}");
+    }
+    for (path, subprotocol) in [("/$iothub/websocket", "amqp"), ("/$iothub", "mqtt"), ("/twins/d1", "mqtt")] {
+        let refused = open(&hub, path, subprotocol).await;
+        assert!(matches!(refused, Err(Error::Http(_))), "{path} {subprotocol}");
+    }
+    // A hub that stops ends these connections too.
+    let mut socket = open(&hub, "/$iothub/websocket", "mqtt").await.unwrap();
+    socket.send(Message::Binary(connect(&hub))).await.unwrap();
+    packets(&mut socket, 1).await;
+    hub.emulator.shutdown().await;
+    assert!(!matches!(socket.next().await, Some(Ok(_))));
+}
