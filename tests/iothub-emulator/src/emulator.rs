@@ -13,11 +13,13 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::auth::{self, Authority};
 use crate::clock::Clock;
+use crate::configurations::Configurations;
 use crate::counters::{Counters, Counts};
 use crate::error::HubError;
 use crate::faults::{Fault, Faults};
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
+use crate::jobs::Jobs;
 use crate::listener::{self, Tasks};
 use crate::physics::Physics;
 use crate::registry::{Registry, twin_document};
@@ -27,6 +29,9 @@ use crate::simulation::{self, SimulatedAcks, Simulation};
 use crate::tls::{self, TlsError};
 use crate::twins::{Change, checked_reported_patch};
 use crate::{admin, mqtt, rest};
+
+/// How soon devices notice what the clock made due; a request finds it done in any case.
+const KEEP_UP_EVERY: Duration = Duration::from_millis(50);
 
 /// Connections that may wait to be accepted: whole fleets connect at once.
 const BACKLOG: u32 = 4096;
@@ -101,7 +106,11 @@ impl Emulator {
         let hub = Arc::new(Hub {
             authority: Authority::new(names),
             master_key: MasterKey::new(),
-            registry: Registry::default(),
+            registry: Registry::new(settings.queries.index_lag, &settings.clock),
+            modules: Registry::new(settings.queries.index_lag, &settings.clock),
+            jobs: Jobs::new(settings.jobs.clone()),
+            configurations: Configurations::new(settings.configurations.clone()),
+            queries: settings.queries.clone(),
             counters: Counters::default(),
             faults: Faults::default(),
             physics: Physics::new(settings.limits.clone(), settings.primary_name()),
@@ -120,6 +129,7 @@ impl Emulator {
             listener::spawn_plain(listener, &tasks, move |stream| admin::serve(hub.clone(), stream));
             port
         });
+        tasks.tracker.spawn(tasks.stop.clone().run_until_cancelled_owned(keep_up(hub.clone())));
         let name = settings.primary_name();
         let host_name = if https_port == HTTPS_PORT { name.clone() } else { format!("{name}:{https_port}") };
         Ok(Self {
@@ -198,8 +208,7 @@ impl Emulator {
     /// secret.
     pub fn create_device(&self, id: &str, tags: &Value) -> Result<String, CallError> {
         let change = Change::parse(&json!({ "tags": tags }))?;
-        let now = self.hub.clock.now();
-        self.hub.registry.create(DeviceId::parse(id)?, IdentityUpdate::generated(), now, |device| {
+        self.hub.create(DeviceId::parse(id)?, IdentityUpdate::generated(), |device| {
             if change.tags.is_some() {
                 self.hub.change_twin(device, &change, false)?;
             }
@@ -234,9 +243,9 @@ impl Emulator {
         Ok(format!("HostName={};DeviceId={id};SharedAccessKey={key}{gateway}", self.host_name))
     }
 
-    /// Deletes a device and ends its connection.
+    /// Deletes a device with its modules and ends their connections.
     pub fn delete_device(&self, id: &str) -> Result<(), CallError> {
-        Ok(self.hub.registry.remove(id, |_| Ok(()))?)
+        Ok(self.hub.remove(id, |_| Ok(()))?)
     }
 
     /// Number of devices.
@@ -256,6 +265,7 @@ impl Emulator {
 
     /// A twin as `GET /twins/{id}` shows it.
     pub fn twin(&self, id: &str) -> Result<Value, CallError> {
+        self.hub.catch_up();
         Ok(self.hub.registry.read(id, twin_document)?)
     }
 
@@ -316,6 +326,14 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.tasks.stop.cancel();
+    }
+}
+
+/// Does what becomes due while nobody asks for anything.
+async fn keep_up(hub: Arc<Hub>) {
+    loop {
+        tokio::time::sleep(KEEP_UP_EVERY).await;
+        hub.catch_up();
     }
 }
 

@@ -11,22 +11,41 @@ pub(crate) enum ErrorCode {
     InvalidProtocolVersion,
     ArgumentInvalid,
     ArgumentNull,
+    DeviceDefinedMultipleTimes,
+    BulkRegistryOperationFailure,
+    InvalidConfigurationTargetCondition,
+    InvalidConfigurationContent,
+    CannotModifyImmutableConfigurationContent,
+    InvalidConfigurationCustomMetricsQuery,
     IotHubUnauthorizedAccess,
     IotHubQuotaExceeded,
     NotFound,
     DeviceNotFound,
+    ModuleNotFound,
+    DeviceNotOnline,
+    JobNotFound,
+    ConfigurationNotFound,
     MethodNotAllowed,
     DeviceAlreadyExists,
+    ModuleAlreadyExistsOnDevice,
+    JobAlreadyExists,
+    ConfigurationAlreadyExists,
     PreconditionFailed,
+    JobRunPreconditionFailed,
     MessageTooLarge,
+    TooManyModulesOnDevice,
+    ConfigurationCountLimitExceeded,
     ThrottlingException,
+    ThrottlingMaxActiveJobCountExceeded,
     ServerError,
+    GenericTimeout,
     ServiceUnavailable,
 }
 
 /// Six-digit codes, whose first three digits are the HTTP status, and names ("Troubleshoot Azure IoT Hub
-/// error codes").
-const CODES: [(ErrorCode, u32, &str); 14] = [
+/// error codes"; `DeviceNotOnline` is the code of a method call that finds no device). The first of a status is
+/// the one that it most often stands for.
+const CODES: [(ErrorCode, u32, &str); 32] = [
     (ErrorCode::ArgumentInvalid, 400_004, "ArgumentInvalid"),
     (ErrorCode::InvalidProtocolVersion, 400_001, "InvalidProtocolVersion"),
     (ErrorCode::ArgumentNull, 400_005, "ArgumentNull"),
@@ -41,6 +60,28 @@ const CODES: [(ErrorCode, u32, &str); 14] = [
     (ErrorCode::ThrottlingException, 429_001, "ThrottlingException"),
     (ErrorCode::ServerError, 500_001, "ServerError"),
     (ErrorCode::ServiceUnavailable, 503_001, "ServiceUnavailable"),
+    (ErrorCode::DeviceDefinedMultipleTimes, 400_011, "DeviceDefinedMultipleTimes"),
+    (ErrorCode::BulkRegistryOperationFailure, 400_013, "BulkRegistryOperationFailure"),
+    (ErrorCode::InvalidConfigurationTargetCondition, 400_401, "InvalidConfigurationTargetCondition"),
+    (ErrorCode::InvalidConfigurationContent, 400_402, "InvalidConfigurationContent"),
+    (
+        ErrorCode::CannotModifyImmutableConfigurationContent,
+        400_403,
+        "CannotModifyImmutableConfigurationContent",
+    ),
+    (ErrorCode::InvalidConfigurationCustomMetricsQuery, 400_404, "InvalidConfigurationCustomMetricsQuery"),
+    (ErrorCode::ModuleNotFound, 404_010, "ModuleNotFound"),
+    (ErrorCode::DeviceNotOnline, 404_103, "DeviceNotOnline"),
+    (ErrorCode::JobNotFound, 404_002, "JobNotFound"),
+    (ErrorCode::ConfigurationNotFound, 404_301, "ConfigurationNotFound"),
+    (ErrorCode::ModuleAlreadyExistsOnDevice, 409_301, "ModuleAlreadyExistsOnDevice"),
+    (ErrorCode::JobAlreadyExists, 409_104, "JobAlreadyExists"),
+    (ErrorCode::ConfigurationAlreadyExists, 409_401, "ConfigurationAlreadyExists"),
+    (ErrorCode::JobRunPreconditionFailed, 412_003, "JobRunPreconditionFailed"),
+    (ErrorCode::TooManyModulesOnDevice, 413_003, "TooManyModulesOnDevice"),
+    (ErrorCode::ConfigurationCountLimitExceeded, 413_101, "ConfigurationCountLimitExceeded"),
+    (ErrorCode::ThrottlingMaxActiveJobCountExceeded, 429_004, "ThrottlingMaxActiveJobCountExceeded"),
+    (ErrorCode::GenericTimeout, 500_008, "GenericTimeout"),
 ];
 
 impl ErrorCode {
@@ -83,8 +124,15 @@ impl HubError {
         Self::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized")
     }
 
+    /// Also for a module, which is known by `{device}/{module}`.
     pub fn device_not_found(id: &str) -> Self {
-        Self::new(ErrorCode::DeviceNotFound, format!("Device {id} not registered"))
+        match id.split_once('/') {
+            None => Self::new(ErrorCode::DeviceNotFound, format!("Device {id} not registered")),
+            Some((device, module)) => {
+                let text = format!("Module {module} not registered on device {device}");
+                Self::new(ErrorCode::ModuleNotFound, text)
+            }
+        }
     }
 
     pub fn precondition_failed(id: &str) -> Self {

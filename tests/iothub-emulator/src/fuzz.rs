@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use crate::clock::Timestamp;
 use crate::error::HubError;
 use crate::identity::{DeviceId, IdentityUpdate};
+use crate::jobs::Jobs;
 use crate::mqtt;
-use crate::query;
+use crate::query::{self, Data, Page};
 use crate::registry::Registry;
+use crate::settings::{JobSettings, QuerySettings};
 use crate::twins::{Change, Twin, reported_patch};
 
 /// Most pages that a query of a few devices can have.
@@ -23,8 +25,8 @@ pub fn query(input: &[u8]) -> Result<(), String> {
     let registry = few_devices().map_err(|error| error.text)?;
     let mut token = None;
     for _ in 0..MOST_PAGES {
-        let page = query::run(&text, token.as_deref(), 1, &registry);
-        let again = query::run(&text, token.as_deref(), 1, &registry);
+        let page = ask(&text, token.as_deref(), &registry);
+        let again = ask(&text, token.as_deref(), &registry);
         match (page, again) {
             (Err(_), Err(_)) => return Ok(()),
             (Ok(page), Ok(again)) if page.rows == again.rows && page.rows.len() <= 1 => {
@@ -39,11 +41,17 @@ pub fn query(input: &[u8]) -> Result<(), String> {
     Err("the pages do not end".to_owned())
 }
 
+/// A page of one row at most.
+fn ask(text: &str, token: Option<&str>, devices: &Registry) -> Result<Page, HubError> {
+    let (modules, jobs) = (Registry::default(), Jobs::new(JobSettings::default()));
+    query::run(text, token, 1, Data { devices, modules: &modules, jobs: &jobs }, &QuerySettings::default())
+}
+
 /// A continuation token that no hub gave is refused, or leads to a page.
 pub fn continuation(input: &[u8]) -> Result<(), String> {
     let token = String::from_utf8_lossy(input);
     let registry = few_devices().map_err(|error| error.text)?;
-    match query::run("SELECT * FROM devices", Some(&token), 1, &registry) {
+    match ask("SELECT * FROM devices", Some(&token), &registry) {
         Ok(page) if page.rows.len() > 1 => Err("more rows than were asked for".to_owned()),
         _ => Ok(()),
     }

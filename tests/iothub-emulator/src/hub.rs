@@ -7,12 +7,16 @@ use serde_json::Value;
 
 use crate::auth::Authority;
 use crate::clock::Clock;
+use crate::configurations::Configurations;
 use crate::counters::{Counters, Counts};
-use crate::error::HubError;
+use crate::error::{ErrorCode, HubError};
 use crate::faults::Faults;
-use crate::identity::MasterKey;
+use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
+use crate::jobs::Jobs;
 use crate::physics::{Operation, Physics};
+use crate::query::Data;
 use crate::registry::{Device, Registry};
+use crate::settings::QuerySettings;
 use crate::simulation::Simulation;
 use crate::twins::Change;
 
@@ -21,12 +25,21 @@ pub(crate) struct Hub {
     pub authority: Authority,
     pub master_key: MasterKey,
     pub registry: Registry,
+    /// Kept apart from the devices, whose number a query or a list must not depend on. Where both are locked, the
+    /// devices are first.
+    pub modules: Registry,
+    pub jobs: Jobs,
+    pub configurations: Configurations,
+    pub queries: QuerySettings,
     pub counters: Counters,
     pub faults: Faults,
     pub physics: Physics,
     pub simulation: Simulation,
     pub clock: Clock,
 }
+
+/// The modules that every Edge device has.
+const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
 impl Hub {
     /// Waits for what `count` operations of a class may take of the hub, on its clock; 429001 if that would be too
@@ -38,6 +51,81 @@ impl Hub {
             self.clock.sleep(wait).await;
         }
         Ok(())
+    }
+
+    /// Where the device or the module of this id is kept; an error if it is a module and there is no such device.
+    pub fn identities(&self, id: &str) -> Result<&Registry, HubError> {
+        match id.split_once('/') {
+            None => Ok(&self.registry),
+            Some((device, _)) => self.registry.read(device, |_| &self.modules),
+        }
+    }
+
+    /// What queries are asked of: twins as they are, or as they were some time ago.
+    pub fn data(&self) -> Data<'_> {
+        Data {
+            devices: self.registry.as_queries_see_it(),
+            modules: self.modules.as_queries_see_it(),
+            jobs: &self.jobs,
+        }
+    }
+
+    /// Does what has become due by the clock. Called before every request, so that a clock that was moved has its
+    /// effects at once, and from time to time.
+    pub fn catch_up(&self) {
+        let now = self.clock.now();
+        self.jobs.advance(self, now);
+        self.configurations.advance(self, now);
+    }
+
+    /// Adds a device or a module, and for an Edge device the modules that it cannot be without.
+    pub fn create<T>(
+        &self,
+        id: DeviceId,
+        update: IdentityUpdate,
+        first_change: impl FnOnce(&mut Device) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let now = self.clock.now();
+        if id.module().is_some() {
+            let device = id.device().to_owned();
+            return self.registry.read(&device, |_| self.modules.create(id, update, now, first_change))?;
+        }
+        self.registry.create(id, update, now, |device| {
+            let result = first_change(device)?;
+            self.complete_edge_device(device)?;
+            Ok(result)
+        })
+    }
+
+    /// Gives an Edge device the modules that it lacks.
+    pub fn complete_edge_device(&self, device: &Device) -> Result<(), HubError> {
+        if !device.identity.iot_edge {
+            return Ok(());
+        }
+        for module in EDGE_MODULES {
+            let id = DeviceId::of_module(device.identity.id.as_str(), module)?;
+            let made = self.modules.create(id, IdentityUpdate::edge_module(), self.clock.now(), |_| Ok(()));
+            match made {
+                Err(error) if error.code != ErrorCode::ModuleAlreadyExistsOnDevice => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a device with its modules, or a module, that `agreed` lets go.
+    pub fn remove(
+        &self,
+        id: &str,
+        agreed: impl FnOnce(&Device) -> Result<(), HubError>,
+    ) -> Result<(), HubError> {
+        self.identities(id)?.remove(id, |device| {
+            agreed(device)?;
+            if device.identity.id.module().is_none() {
+                self.modules.remove_modules_of(id);
+            }
+            Ok(())
+        })
     }
 
     /// Changes a twin from the service side and tells the device what was asked for of its desired

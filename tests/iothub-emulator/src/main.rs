@@ -5,9 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
-use iothub_emulator::{Emulator, Limits, Seed, Settings, Tier, raise_open_files_limit};
+use iothub_emulator::{
+    ConfigurationSettings, Emulator, JobSettings, Limits, QuerySettings, Seed, Settings, Tier,
+    raise_open_files_limit,
+};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,10 +74,79 @@ struct Arguments {
     /// max-wait (the longest delay before 429)
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     limits: Vec<String>,
+    #[command(flatten)]
+    service: ServiceArguments,
 
     /// Existing directory to write `ca.pem` to, the certificate that clients must trust
     #[arg(long, value_name = "DIR", default_value = ".")]
     ca_dir: PathBuf,
+}
+
+/// Numbers of the service side, and what the documents leave open about it.
+#[derive(Debug, clap::Args)]
+struct ServiceArguments {
+    /// Most rows of a page of a query
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = positive)]
+    page_rows: usize,
+
+    /// Let queries see twins as they were so many seconds ago
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    index_lag: u64,
+
+    /// Take NOT of an undefined value for true; else it is undefined, and there is no row
+    #[arg(long)]
+    not_undefined_is_true: bool,
+
+    /// Answer COUNT and other aggregates on `devices.modules` too
+    #[arg(long)]
+    module_aggregates: bool,
+
+    /// Devices that jobs reach in a second; 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    job_devices_per_second: u32,
+
+    /// Jobs that can run at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    active_jobs: usize,
+
+    /// Let the twin of a job have any character, links included
+    #[arg(long)]
+    job_any_characters: bool,
+
+    /// Seconds between two evaluations of configurations
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    configuration_interval: u64,
+
+    /// Most configurations, and most Edge deployments beside them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_configurations: usize,
+}
+
+impl ServiceArguments {
+    fn settings(&self) -> Settings {
+        Settings {
+            queries: QuerySettings {
+                page_rows: self.page_rows,
+                index_lag: Duration::from_secs(self.index_lag),
+                not_undefined_is_true: self.not_undefined_is_true,
+                module_aggregates: self.module_aggregates,
+            },
+            jobs: JobSettings {
+                devices_per_second: Some(self.job_devices_per_second).filter(|rate| *rate > 0),
+                active_jobs: self.active_jobs,
+                any_characters: self.job_any_characters,
+            },
+            configurations: ConfigurationSettings {
+                interval: Duration::from_secs(self.configuration_interval),
+                max: self.max_configurations,
+            },
+            ..Settings::default()
+        }
+    }
+}
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a positive number".to_owned())
 }
 
 #[tokio::main]
@@ -106,7 +179,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         host_name: arguments.host_name,
         limits,
         ca_directory: Some(arguments.ca_dir),
-        ..Settings::default()
+        ..arguments.service.settings()
     })
     .await?;
     let seed = Seed { count: arguments.devices, id: arguments.device_ids, tags, ..Seed::default() };

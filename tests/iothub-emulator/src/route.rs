@@ -25,29 +25,113 @@ pub enum Route {
     PutTwin,
     /// `POST /devices/query`
     Query,
+    /// `POST /devices`
+    BulkDevices,
+    /// `GET /devices/{id}/modules`
+    ListModules,
+    /// `GET /devices/{id}/modules/{module}`
+    GetModule,
+    /// `PUT /devices/{id}/modules/{module}`
+    PutModule,
+    /// `DELETE /devices/{id}/modules/{module}`
+    DeleteModule,
+    /// `GET /twins/{id}/modules/{module}`
+    GetModuleTwin,
+    /// `PATCH /twins/{id}/modules/{module}`
+    PatchModuleTwin,
+    /// `PUT /twins/{id}/modules/{module}`
+    PutModuleTwin,
+    /// `GET /statistics/devices`
+    DeviceStatistics,
+    /// `GET /statistics/service`
+    ServiceStatistics,
+    /// `GET /jobs/v2/{id}`
+    GetJob,
+    /// `PUT /jobs/v2/{id}`
+    PutJob,
+    /// `POST /jobs/v2/{id}/cancel`
+    CancelJob,
+    /// `GET /jobs/v2/query`
+    ListJobs,
+    /// `GET /configurations`
+    ListConfigurations,
+    /// `GET /configurations/{id}`
+    GetConfiguration,
+    /// `PUT /configurations/{id}`
+    PutConfiguration,
+    /// `DELETE /configurations/{id}`
+    DeleteConfiguration,
+    /// `POST /configurations/testQueries`
+    TestConfigurationQueries,
+    /// `POST /devices/{id}/applyConfigurationContent`
+    ApplyConfigurationContent,
     /// Anything else.
     Unknown,
 }
 
-/// A route and the device that it is about; an id is percent-decoded, and empty where the route has none.
+/// Methods of a path, and what each of them does.
+type Table = &'static [(&'static str, Route)];
+
+/// A route and what it is about: the id of a device, a job, a configuration, `{device}/{module}` for a module; percent-decoded, and empty
+/// where the route has none.
 pub(crate) fn resolve(method: &str, path: &str) -> Result<(Route, String), HubError> {
-    let decode = |text: &str| percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned);
     let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (table, id): (&[(&str, Route)], &str) = match steps.as_slice() {
-        ["devices"] => (&[("GET", Route::ListDevices)], ""),
-        ["devices", "query"] if method == "POST" => (&[("POST", Route::Query)], ""),
-        ["devices", id] => {
-            (&[("GET", Route::GetDevice), ("PUT", Route::PutDevice), ("DELETE", Route::DeleteDevice)], id)
-        }
+    let (table, ids): (Table, Vec<&str>) = match steps.as_slice() {
+        ["devices"] => (&[("GET", Route::ListDevices), ("POST", Route::BulkDevices)], vec![]),
+        ["devices", "query"] if method == "POST" => (&[("POST", Route::Query)], vec![]),
+        ["devices", id] => (
+            &[("GET", Route::GetDevice), ("PUT", Route::PutDevice), ("DELETE", Route::DeleteDevice)],
+            vec![id],
+        ),
+        ["devices", id, "modules"] => (&[("GET", Route::ListModules)], vec![id]),
+        ["devices", id, "modules", module] => (
+            &[("GET", Route::GetModule), ("PUT", Route::PutModule), ("DELETE", Route::DeleteModule)],
+            vec![id, module],
+        ),
         ["twins", id] => {
-            (&[("GET", Route::GetTwin), ("PATCH", Route::PatchTwin), ("PUT", Route::PutTwin)], id)
+            (&[("GET", Route::GetTwin), ("PATCH", Route::PatchTwin), ("PUT", Route::PutTwin)], vec![id])
         }
+        ["twins", id, "modules", module] => (
+            &[
+                ("GET", Route::GetModuleTwin),
+                ("PATCH", Route::PatchModuleTwin),
+                ("PUT", Route::PutModuleTwin),
+            ],
+            vec![id, module],
+        ),
+        ["statistics", "devices"] => (&[("GET", Route::DeviceStatistics)], vec![]),
+        ["statistics", "service"] => (&[("GET", Route::ServiceStatistics)], vec![]),
+        ["devices", id, "applyConfigurationContent"] => {
+            (&[("POST", Route::ApplyConfigurationContent)], vec![id])
+        }
+        ["configurations"] => (&[("GET", Route::ListConfigurations)], vec![]),
+        ["configurations", "testQueries"] => (&[("POST", Route::TestConfigurationQueries)], vec![]),
+        ["configurations", id] => (
+            &[
+                ("GET", Route::GetConfiguration),
+                ("PUT", Route::PutConfiguration),
+                ("DELETE", Route::DeleteConfiguration),
+            ],
+            vec![id],
+        ),
+        ["jobs", "v2", "query"] => (&[("GET", Route::ListJobs)], vec![]),
+        ["jobs", "v2", id] => (&[("GET", Route::GetJob), ("PUT", Route::PutJob)], vec![id]),
+        ["jobs", "v2", id, "cancel"] => (&[("POST", Route::CancelJob)], vec![id]),
         _ => return Err(HubError::new(ErrorCode::NotFound, "This emulator serves no such path")),
     };
-    let id = decode(id).map_err(|_| HubError::invalid("The device id in the path is not UTF-8"))?;
+    let ids = ids.into_iter().map(id).collect::<Result<Vec<_>, _>>()?;
     match table.iter().find(|(allowed, _)| *allowed == method) {
-        Some((_, route)) => Ok((*route, id)),
+        Some((_, route)) => Ok((*route, ids.join("/"))),
         None => Err(HubError::new(ErrorCode::MethodNotAllowed, "This path is not served for this method")),
+    }
+}
+
+/// One id of a path, decoded. None has a slash, which is what parts a module's id from its device's.
+fn id(text: &str) -> Result<String, HubError> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(id) if !id.contains('/') => Ok(id.into_owned()),
+        Ok(_) => Err(HubError::invalid("An id in the path contains a slash")),
+        Err(_) => Err(HubError::invalid("An id in the path is not UTF-8")),
     }
 }
 
@@ -67,7 +151,18 @@ mod tests {
             ("POST", "/devices/query", Some((Route::Query, ""))),
             ("GET", "/devices/query", Some((Route::GetDevice, "query"))),
             ("POST", "/twins/d1", None),
-            ("GET", "/twins/d1/modules/m", None),
+            ("GET", "/twins/d1/modules/%24m", Some((Route::GetModuleTwin, "d1/$m"))),
+            ("GET", "/devices/d1/modules", Some((Route::ListModules, "d1"))),
+            ("DELETE", "/devices/d1/modules/m", Some((Route::DeleteModule, "d1/m"))),
+            ("GET", "/devices/d1%2Fm", None),
+            ("POST", "/devices", Some((Route::BulkDevices, ""))),
+            ("GET", "/statistics/devices", Some((Route::DeviceStatistics, ""))),
+            ("GET", "/twins/d1/modules", None),
+            ("PUT", "/configurations/a%2Bb", Some((Route::PutConfiguration, "a+b"))),
+            ("POST", "/configurations/testQueries", Some((Route::TestConfigurationQueries, ""))),
+            ("PUT", "/jobs/v2/j-1", Some((Route::PutJob, "j-1"))),
+            ("POST", "/jobs/v2/j-1/cancel", Some((Route::CancelJob, "j-1"))),
+            ("GET", "/jobs/v2/query", Some((Route::ListJobs, ""))),
             ("GET", "/twins/%ff", None),
             ("GET", "/", None),
         ];

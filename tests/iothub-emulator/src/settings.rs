@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::physics::Limits;
@@ -33,6 +34,70 @@ pub struct Settings {
     pub clock: Clock,
     /// What the hub takes before it delays and refuses. By default nothing is limited.
     pub limits: Limits,
+    /// How queries are answered.
+    pub queries: QuerySettings,
+    /// How jobs are run.
+    pub jobs: JobSettings,
+    /// How configurations are evaluated.
+    pub configurations: ConfigurationSettings,
+}
+
+/// Numbers of the query engine, and what the documents leave open about it.
+#[derive(Clone, Debug)]
+pub struct QuerySettings {
+    /// Most rows of a page, whatever a client asks for.
+    pub page_rows: usize,
+    /// How old the twins are that queries see; reads of single ones are always current. A hub's lag is seconds as a
+    /// rule. With one, the memory for twins doubles.
+    pub index_lag: Duration,
+    /// Whether NOT of an undefined value is true. By default it is undefined, so that there is no row.
+    pub not_undefined_is_true: bool,
+    /// Whether `devices.modules` can be counted and so on; GROUP BY is for `devices` alone in any case.
+    pub module_aggregates: bool,
+}
+
+/// Numbers of the job engine, and what the documents leave open about it; the default is one unit of S1.
+#[derive(Clone, Debug)]
+pub struct JobSettings {
+    /// Devices that all running jobs together reach in a second; none is no limit.
+    pub devices_per_second: Option<u32>,
+    /// Jobs that can run at a time.
+    pub active_jobs: usize,
+    /// Whether names and values in the twin of a job may have any character. By default they are held to the
+    /// documented ones, which make no link: printable ASCII without `$ ( ) < > @ , ; : \ " / [ ] ? = { }` and space.
+    pub any_characters: bool,
+}
+
+/// Numbers of the configuration engine; the default is those of a paid hub.
+#[derive(Clone, Debug)]
+pub struct ConfigurationSettings {
+    /// Time between two evaluations; a change is followed by one at once.
+    pub interval: Duration,
+    /// Most configurations of a hub, and most Edge deployments beside them; 10 of each on Free.
+    pub max: usize,
+}
+
+impl Default for ConfigurationSettings {
+    fn default() -> Self {
+        Self { interval: Duration::from_mins(5), max: 100 }
+    }
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self {
+            page_rows: 100,
+            index_lag: Duration::ZERO,
+            not_undefined_is_true: false,
+            module_aggregates: false,
+        }
+    }
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self { devices_per_second: Some(10), active_jobs: 1, any_characters: false }
+    }
 }
 
 impl Default for Settings {
@@ -46,6 +111,9 @@ impl Default for Settings {
             ca_directory: None,
             clock: Clock::system(),
             limits: Limits::unlimited(),
+            queries: QuerySettings::default(),
+            jobs: JobSettings::default(),
+            configurations: ConfigurationSettings::default(),
         }
     }
 }

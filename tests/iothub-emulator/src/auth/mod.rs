@@ -75,9 +75,9 @@ impl Authority {
             Some(name) => self.policy(name).is_some_and(|policy| {
                 policy.allows(Permission::DeviceConnect) && token.is_signed_by(&policy.key)
             }),
-            None => identity.thumbprints.is_none() && keys.iter().any(|key| token.is_signed_by(key)),
+            None => identity.has_keys() && keys.iter().any(|key| token.is_signed_by(key)),
         };
-        let resource = format!("/devices/{}", identity.id);
+        let resource = identity.id.resource();
         let granted = signed && identity.enabled && self.is_current_for(&token, &resource, clock);
         if granted { Ok(token.expires) } else { Err(HubError::unauthorized()) }
     }

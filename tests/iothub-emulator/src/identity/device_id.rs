@@ -1,4 +1,4 @@
-//! Device ids that a hub accepts.
+//! Ids of devices and modules that a hub accepts.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -9,7 +9,8 @@ use crate::error::HubError;
 const MAX_LENGTH: usize = 128;
 
 /// At most 128 ASCII characters: letters, digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`; case-sensitive
-/// (twin model of the Python service SDK).
+/// (twin model of the Python service SDK). A module is known by `{device}/{module}`, as its MQTT client id has
+/// it: no id contains a slash, so the two parts cannot be mistaken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct DeviceId(Arc<str>);
 
@@ -27,8 +28,38 @@ impl DeviceId {
         }
     }
 
+    /// The id of a module of a device.
+    pub fn of_module(device: &str, module: &str) -> Result<Self, HubError> {
+        let (device, module) = (Self::parse(device)?, Self::parse(module)?);
+        Ok(Self(format!("{device}/{module}").into()))
+    }
+
+    /// The id of either, a module's as `{device}/{module}`.
+    pub fn parse_any(text: &str) -> Result<Self, HubError> {
+        match text.split_once('/') {
+            None => Self::parse(text),
+            Some((device, module)) => Self::of_module(device, module),
+        }
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The device, of a module the one that it is on.
+    pub fn device(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(device, _)| device)
+    }
+
+    /// The module's part of the id; none for a device.
+    pub fn module(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, module)| module)
+    }
+
+    /// What a SAS token of this identity is for, after the host name.
+    pub fn resource(&self) -> String {
+        let module = self.module().map(|module| format!("/modules/{module}")).unwrap_or_default();
+        format!("/devices/{}{module}", self.device())
     }
 }
 
@@ -66,5 +97,19 @@ mod tests {
         for (text, accepted) in table {
             assert_eq!(DeviceId::parse(text).is_ok(), accepted, "{text}");
         }
+    }
+
+    #[test]
+    fn a_module_is_known_by_both_its_ids() {
+        let module = DeviceId::of_module("d1", "$edgeHub").unwrap();
+        assert_eq!(
+            (module.as_str(), module.device(), module.module()),
+            ("d1/$edgeHub", "d1", Some("$edgeHub"))
+        );
+        assert_eq!(module.resource(), "/devices/d1/modules/$edgeHub");
+        let device = DeviceId::parse("d1").unwrap();
+        assert_eq!((device.device(), device.module()), ("d1", None));
+        assert_eq!(device.resource(), "/devices/d1");
+        assert!(DeviceId::of_module("d1", "a/b").is_err() && DeviceId::of_module("", "m").is_err());
     }
 }

@@ -42,6 +42,7 @@ impl fmt::Debug for MasterKey {
 }
 
 /// The keys that a client chose; none where the hub's own are in force.
+#[derive(Clone)]
 pub(crate) struct Keys([Option<Box<str>>; 2]);
 
 impl Keys {

@@ -1,4 +1,4 @@
-//! Device identities: id, keys, status.
+//! Identities of devices and modules: id, keys, status.
 
 mod device_id;
 mod keys;
@@ -13,7 +13,7 @@ pub(crate) use keys::{Keys, MasterKey};
 pub(crate) use thumbprints::Thumbprints;
 
 /// What the identity registry knows of a device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub id: DeviceId,
     /// New for every creation, also under an id that was used before.
@@ -26,6 +26,10 @@ pub(crate) struct Identity {
     pub iot_edge: bool,
     /// Of its certificates, in place of keys.
     pub thumbprints: Option<Box<Thumbprints>>,
+    /// Whether it has no keys of its own (`none`, as the modules have that the hub itself makes).
+    pub keyless: bool,
+    /// Who manages a module, `iotEdge` for one.
+    pub managed_by: Option<Box<str>>,
     pub keys: Keys,
 }
 
@@ -36,20 +40,40 @@ pub(crate) struct IdentityUpdate {
     status_reason: Option<Box<str>>,
     iot_edge: bool,
     thumbprints: Option<Box<Thumbprints>>,
+    keyless: bool,
+    managed_by: Option<Box<str>>,
     keys: [Option<String>; 2],
 }
 
 impl IdentityUpdate {
     /// An enabled device whose keys the hub makes.
     pub fn generated() -> Self {
-        Self { enabled: true, status_reason: None, iot_edge: false, thumbprints: None, keys: [None, None] }
+        Self {
+            enabled: true,
+            status_reason: None,
+            iot_edge: false,
+            thumbprints: None,
+            keyless: false,
+            managed_by: None,
+            keys: [None, None],
+        }
     }
 
-    /// Reads the body of `PUT /devices/{id}`. Missing status means enabled, empty keys mean: make them.
+    /// A module that the hub makes for an Edge device.
+    pub fn edge_module() -> Self {
+        Self { keyless: true, managed_by: Some("iotEdge".into()), ..Self::generated() }
+    }
+
+    /// Reads the body of `PUT /devices/{id}` or of a module's. Missing status means enabled, empty keys mean:
+    /// make them.
     pub fn parse(id: &DeviceId, body: &Value) -> Result<Self, HubError> {
         let body = body.as_object().ok_or_else(|| HubError::invalid("The body must be a device object"))?;
-        if body.get("deviceId").and_then(Value::as_str).is_some_and(|named| named != id.as_str()) {
-            return Err(HubError::invalid("The deviceId in the body differs from the one in the path"));
+        for (name, own) in [("deviceId", Some(id.device())), ("moduleId", id.module())] {
+            let named = body.get(name).and_then(Value::as_str);
+            if named.is_some() && named != own {
+                let text = format!("The {name} in the body differs from the one in the path");
+                return Err(HubError::invalid(text));
+            }
         }
         let enabled = match body.get("status") {
             None | Some(Value::Null) => true,
@@ -66,9 +90,9 @@ impl IdentityUpdate {
             }
             _ => None,
         };
-        if kind != "sas" && thumbprints.is_none() {
+        if kind != "sas" && kind != "none" && thumbprints.is_none() {
             let text = format!(
-                "Authentication type '{kind}' is not served by this emulator; use 'sas' or 'selfSigned'"
+                "Authentication type '{kind}' is not served by this emulator; use 'sas', 'selfSigned' or 'none'"
             );
             return Err(HubError::invalid(text));
         }
@@ -84,6 +108,12 @@ impl IdentityUpdate {
             iot_edge: body.get("capabilities").and_then(|value| value.get("iotEdge"))
                 == Some(&Value::Bool(true)),
             thumbprints,
+            keyless: kind == "none",
+            managed_by: body
+                .get("managedBy")
+                .and_then(Value::as_str)
+                .filter(|name| !name.is_empty())
+                .map(Into::into),
             keys: [key("primaryKey")?, key("secondaryKey")?],
         })
     }
@@ -100,13 +130,24 @@ impl Identity {
             status_updated: None,
             iot_edge: update.iot_edge,
             thumbprints: update.thumbprints,
+            keyless: update.keyless,
+            managed_by: update.managed_by,
             keys: Keys::from(update.keys),
         }
     }
 
-    /// `sas`, or `selfSigned` for an identity with thumbprints.
+    /// `selfSigned` for an identity with thumbprints, `none` for one without keys, or `sas`.
     pub fn authentication_type(&self) -> &'static str {
-        if self.thumbprints.is_some() { "selfSigned" } else { "sas" }
+        match (&self.thumbprints, self.keyless) {
+            (Some(_), _) => "selfSigned",
+            (None, true) => "none",
+            (None, false) => "sas",
+        }
+    }
+
+    /// Whether its own keys open the hub.
+    pub fn has_keys(&self) -> bool {
+        self.thumbprints.is_none() && !self.keyless
     }
 
     /// Takes over what a PUT with If-Match brings; keys that it leaves out stay as they are.
@@ -119,6 +160,8 @@ impl Identity {
         self.status_reason = update.status_reason;
         self.iot_edge = update.iot_edge;
         self.thumbprints = update.thumbprints;
+        self.keyless = update.keyless;
+        self.managed_by = update.managed_by;
         self.keys.replace(update.keys);
     }
 }

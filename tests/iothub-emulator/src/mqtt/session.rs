@@ -49,6 +49,15 @@ impl Session {
         self.live = None;
     }
 
+    /// A session that is live if this one is, and that nothing can be sent to.
+    pub fn appearance(&self) -> Self {
+        let live = self.live.as_ref().map(|live| {
+            let (outbox, _) = mpsc::channel(1);
+            Live { connection: live.connection, clean: live.clean, outbox }
+        });
+        Self { filters: Vec::new(), live }
+    }
+
     pub fn is_live(&self) -> bool {
         self.live.is_some()
     }

@@ -1,16 +1,26 @@
 //! A query, parsed: nothing in it can be wrong any more.
 
+use super::row::Column;
 use crate::registry::Field;
 
+/// What a query is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Devices,
+    Modules,
+    Jobs,
+}
+
 pub(super) struct Query {
+    pub source: Source,
     pub top: Option<u64>,
     pub select: Select,
     pub filter: Option<Expr>,
 }
 
 pub(super) enum Select {
-    /// `*`: whole twins.
-    Twins,
+    /// `*`: whole twins, or whole outcomes of jobs.
+    Whole,
     /// Columns of each row, by name.
     Rows(Vec<(String, Field)>),
     /// One row for all, or for each value of the group's field.
@@ -34,11 +44,13 @@ pub(super) enum Aggregate {
 
 pub(super) enum Expr {
     Constant(Constant),
-    Field(Field),
-    IsDefined(Field),
+    Column(Column),
+    IsDefined(Column),
     StartsWith(Box<Expr>, Box<Expr>),
     EndsWith(Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
+    /// NOT where an undefined value counts as false.
+    NotTrue(Box<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Compare(Comparison, Box<Expr>, Box<Expr>),

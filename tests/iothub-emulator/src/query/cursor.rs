@@ -1,7 +1,10 @@
 //! A parser's place in the tokens of a query.
 
+use super::ast::Source;
 use super::lexer::{Position, Token, refusal, tokens};
+use super::row::Column;
 use crate::error::HubError;
+use crate::settings::QuerySettings;
 
 /// Words that name a property only as `[[word]]` ("IoT Hub query language": `group` is one of them).
 const RESERVED: [&str; 16] = [
@@ -23,14 +26,22 @@ const RESERVED: [&str; 16] = [
     "FALSE",
 ];
 
-pub(super) struct Cursor {
+pub(super) struct Cursor<'a> {
     tokens: Vec<(Position, Token)>,
     next: usize,
+    /// What the paths of a condition are to be found in; known when FROM has been read.
+    pub source: Source,
+    pub settings: &'a QuerySettings,
 }
 
-impl Cursor {
-    pub fn new(text: &str) -> Result<Self, HubError> {
-        Ok(Self { tokens: tokens(text)?, next: 0 })
+impl<'a> Cursor<'a> {
+    pub fn new(text: &str, source: Source, settings: &'a QuerySettings) -> Result<Self, HubError> {
+        Ok(Self { tokens: tokens(text)?, next: 0, source, settings })
+    }
+
+    /// Where the token that comes next stands.
+    pub fn at(&self) -> Position {
+        self.tokens[self.next].0
     }
 
     pub fn peek(&self) -> &Token {
@@ -109,6 +120,11 @@ impl Cursor {
             steps.push(self.name()?);
         }
         Ok(steps)
+    }
+
+    /// A path of a condition.
+    pub fn column(&mut self) -> Result<Column, HubError> {
+        Ok(Column::resolve(self.source, &self.path()?))
     }
 
     /// The word of a function call, if one starts here: `name(`.

@@ -1,4 +1,4 @@
-//! What a condition is for one device: true, false or undefined.
+//! What a condition is for one row: true, false or undefined.
 //!
 //! Undefined is what a missing property, and everything computed from it, is; also a comparison of values of
 //! different kinds, or of objects and arrays ("IoT Hub query language": comparisons are between primitive
@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::ast::{Comparison, Constant, Expr, Operator};
-use crate::registry::Device;
+use super::row::Row;
 use crate::twins::Found;
 
 /// A value as conditions see it.
@@ -24,33 +24,30 @@ enum Datum<'a> {
 }
 
 /// The truth of a condition; none is undefined.
-pub(super) fn truth(expr: &Expr, device: &Device) -> Option<bool> {
+pub(super) fn truth(expr: &Expr, row: Row<'_>) -> Option<bool> {
     match expr {
-        Expr::Not(inner) => truth(inner, device).map(|truth| !truth),
-        Expr::And(operands) => joined(operands, device, false),
-        Expr::Or(operands) => joined(operands, device, true),
-        Expr::IsDefined(field) => Some(!field.of(device).is_undefined()),
-        Expr::StartsWith(text, start) => {
-            both_texts(text, start, device, |text, start| text.starts_with(start))
-        }
-        Expr::EndsWith(text, end) => both_texts(text, end, device, |text, end| text.ends_with(end)),
-        Expr::Compare(comparison, left, right) => {
-            compare(*comparison, &value(left, device), &value(right, device))
-        }
+        Expr::Not(inner) => truth(inner, row).map(|truth| !truth),
+        Expr::NotTrue(inner) => Some(truth(inner, row) != Some(true)),
+        Expr::And(operands) => joined(operands, row, false),
+        Expr::Or(operands) => joined(operands, row, true),
+        Expr::IsDefined(column) => Some(!column.of(row).is_undefined()),
+        Expr::StartsWith(text, start) => both_texts(text, start, row, |text, start| text.starts_with(start)),
+        Expr::EndsWith(text, end) => both_texts(text, end, row, |text, end| text.ends_with(end)),
+        Expr::Compare(comparison, left, right) => compare(*comparison, &value(left, row), &value(right, row)),
         Expr::In(needle, haystack) => {
-            let needle = value(needle, device);
+            let needle = value(needle, row);
             let equal = |constant| compare(Comparison::Equal, &needle, &datum(constant));
             decided(haystack.iter().map(equal), true)
         }
-        Expr::Constant(_) | Expr::Field(_) | Expr::Arithmetic(..) => match value(expr, device) {
+        Expr::Constant(_) | Expr::Column(_) | Expr::Arithmetic(..) => match value(expr, row) {
             Datum::Bool(truth) => Some(truth),
             _ => None,
         },
     }
 }
 
-fn joined(operands: &[Expr], device: &Device, decisive: bool) -> Option<bool> {
-    decided(operands.iter().map(|operand| truth(operand, device)), decisive)
+fn joined(operands: &[Expr], row: Row<'_>, decisive: bool) -> Option<bool> {
+    decided(operands.iter().map(|operand| truth(operand, row)), decisive)
 }
 
 /// `decisive` if one operand is, else undefined if one is, else the opposite.
@@ -66,8 +63,8 @@ fn decided(truths: impl Iterator<Item = Option<bool>>, decisive: bool) -> Option
     result
 }
 
-fn both_texts(left: &Expr, right: &Expr, device: &Device, judge: fn(&str, &str) -> bool) -> Option<bool> {
-    match (value(left, device), value(right, device)) {
+fn both_texts(left: &Expr, right: &Expr, row: Row<'_>, judge: fn(&str, &str) -> bool) -> Option<bool> {
+    match (value(left, row), value(right, row)) {
         (Datum::Text(left), Datum::Text(right)) => Some(judge(&left, &right)),
         _ => None,
     }
@@ -91,10 +88,10 @@ fn compare(comparison: Comparison, left: &Datum<'_>, right: &Datum<'_>) -> Optio
     })
 }
 
-fn value<'a>(expr: &'a Expr, device: &'a Device) -> Datum<'a> {
+fn value<'a>(expr: &'a Expr, row: Row<'a>) -> Datum<'a> {
     match expr {
         Expr::Constant(constant) => datum(constant),
-        Expr::Field(field) => match field.of(device) {
+        Expr::Column(column) => match column.of(row) {
             Found::Undefined => Datum::Undefined,
             Found::Null => Datum::Null,
             Found::Bool(truth) => Datum::Bool(truth),
@@ -102,11 +99,11 @@ fn value<'a>(expr: &'a Expr, device: &'a Device) -> Datum<'a> {
             Found::Text(text) => Datum::Text(text),
             Found::Array(_) | Found::Object(_) => Datum::Composite,
         },
-        Expr::Arithmetic(operator, left, right) => match (value(left, device), value(right, device)) {
+        Expr::Arithmetic(operator, left, right) => match (value(left, row), value(right, row)) {
             (Datum::Number(left), Datum::Number(right)) => calculate(*operator, left, right),
             _ => Datum::Undefined,
         },
-        condition => truth(condition, device).map_or(Datum::Undefined, Datum::Bool),
+        condition => truth(condition, row).map_or(Datum::Undefined, Datum::Bool),
     }
 }
 

@@ -4,29 +4,28 @@ use super::ast::{Comparison, Constant, Expr, Operator};
 use super::cursor::Cursor;
 use super::lexer::Token;
 use crate::error::HubError;
-use crate::registry::Field;
 
 /// Parentheses, NOTs and operands of arithmetic inside each other; what is deeper could exhaust the stack.
 const MAX_DEPTH: usize = 64;
 
-pub(super) fn expression(cursor: &mut Cursor) -> Result<Expr, HubError> {
+pub(super) fn expression(cursor: &mut Cursor<'_>) -> Result<Expr, HubError> {
     or(cursor, 0)
 }
 
-fn or(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn or(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     chain(cursor, depth, "OR", and, Expr::Or)
 }
 
-fn and(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn and(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     chain(cursor, depth, "AND", not, Expr::And)
 }
 
 /// `operand {word operand}`, flat however long it is.
 fn chain(
-    cursor: &mut Cursor,
+    cursor: &mut Cursor<'_>,
     depth: usize,
     word: &str,
-    operand: fn(&mut Cursor, usize) -> Result<Expr, HubError>,
+    operand: fn(&mut Cursor<'_>, usize) -> Result<Expr, HubError>,
     join: fn(Vec<Expr>) -> Expr,
 ) -> Result<Expr, HubError> {
     let first = operand(cursor, depth)?;
@@ -40,14 +39,17 @@ fn chain(
     Ok(join(operands))
 }
 
-fn not(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn not(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     if cursor.accept_word("NOT") {
-        return Ok(Expr::Not(Box::new(not(cursor, deeper(cursor, depth)?)?)));
+        let depth = deeper(cursor, depth)?;
+        let operand = Box::new(not(cursor, depth)?);
+        let lenient = cursor.settings.not_undefined_is_true;
+        return Ok(if lenient { Expr::NotTrue(operand) } else { Expr::Not(operand) });
     }
     comparison(cursor, depth)
 }
 
-fn comparison(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn comparison(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     let left = sum(cursor, depth)?;
     if cursor.accept_word("IN") {
         return Ok(Expr::In(Box::new(left), array(cursor)?));
@@ -68,7 +70,7 @@ fn comparison(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
     Ok(Expr::Compare(comparison, Box::new(left), Box::new(sum(cursor, depth)?)))
 }
 
-fn sum(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn sum(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     let sign = |token: &Token| match token {
         Token::Symbol("+") => Some(Operator::Add),
         Token::Symbol("-") => Some(Operator::Subtract),
@@ -77,7 +79,7 @@ fn sum(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
     arithmetic(cursor, depth, sign, product)
 }
 
-fn product(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn product(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     let sign = |token: &Token| match token {
         Token::Symbol("*") => Some(Operator::Multiply),
         Token::Symbol("/") => Some(Operator::Divide),
@@ -89,10 +91,10 @@ fn product(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
 
 /// `operand {sign operand}`, from the left.
 fn arithmetic(
-    cursor: &mut Cursor,
+    cursor: &mut Cursor<'_>,
     depth: usize,
     sign: fn(&Token) -> Option<Operator>,
-    operand: fn(&mut Cursor, usize) -> Result<Expr, HubError>,
+    operand: fn(&mut Cursor<'_>, usize) -> Result<Expr, HubError>,
 ) -> Result<Expr, HubError> {
     let mut left = operand(cursor, depth)?;
     let mut depth = depth;
@@ -104,7 +106,7 @@ fn arithmetic(
     Ok(left)
 }
 
-fn value(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
+fn value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
     if cursor.accept_symbol("(") {
         let inner = or(cursor, deeper(cursor, depth)?)?;
         cursor.expect_symbol(")")?;
@@ -121,16 +123,16 @@ fn value(cursor: &mut Cursor, depth: usize) -> Result<Expr, HubError> {
         return Ok(Expr::Constant(Constant::Array));
     }
     match cursor.peek() {
-        Token::Word(_) | Token::Quoted(_) => Ok(Expr::Field(Field::resolve(&cursor.path()?).0)),
+        Token::Word(_) | Token::Quoted(_) => Ok(Expr::Column(cursor.column()?)),
         _ => Err(cursor.expected("a value")),
     }
 }
 
 /// `IS_DEFINED` is documented; STARTSWITH and ENDSWITH are not but work (CleanupDevicesSample.cs,
 /// azure-docs#105649).
-fn call(cursor: &mut Cursor, function: &str, depth: usize) -> Result<Expr, HubError> {
+fn call(cursor: &mut Cursor<'_>, function: &str, depth: usize) -> Result<Expr, HubError> {
     let call = match function.to_ascii_uppercase().as_str() {
-        "IS_DEFINED" => Expr::IsDefined(Field::resolve(&cursor.path()?).0),
+        "IS_DEFINED" => Expr::IsDefined(cursor.column()?),
         "STARTSWITH" => {
             let (text, start) = two(cursor, depth)?;
             Expr::StartsWith(text, start)
@@ -148,14 +150,14 @@ fn call(cursor: &mut Cursor, function: &str, depth: usize) -> Result<Expr, HubEr
     Ok(call)
 }
 
-fn two(cursor: &mut Cursor, depth: usize) -> Result<(Box<Expr>, Box<Expr>), HubError> {
+fn two(cursor: &mut Cursor<'_>, depth: usize) -> Result<(Box<Expr>, Box<Expr>), HubError> {
     let first = or(cursor, depth)?;
     cursor.expect_symbol(",")?;
     Ok((Box::new(first), Box::new(or(cursor, depth)?)))
 }
 
 /// `[c, …]`: IN and NIN take nothing else ("IoT Hub query language").
-fn array(cursor: &mut Cursor) -> Result<Vec<Constant>, HubError> {
+fn array(cursor: &mut Cursor<'_>) -> Result<Vec<Constant>, HubError> {
     cursor.expect_symbol("[")?;
     let mut constants = Vec::new();
     if cursor.accept_symbol("]") {
@@ -171,7 +173,7 @@ fn array(cursor: &mut Cursor) -> Result<Vec<Constant>, HubError> {
     Ok(constants)
 }
 
-fn constant(cursor: &mut Cursor) -> Result<Option<Constant>, HubError> {
+fn constant(cursor: &mut Cursor<'_>) -> Result<Option<Constant>, HubError> {
     if cursor.accept_symbol("-") {
         return match cursor.advance() {
             Token::Number(number) => Ok(Some(Constant::Number(-number))),
@@ -194,6 +196,6 @@ fn constant(cursor: &mut Cursor) -> Result<Option<Constant>, HubError> {
     Ok(Some(constant))
 }
 
-fn deeper(cursor: &Cursor, depth: usize) -> Result<usize, HubError> {
+fn deeper(cursor: &Cursor<'_>, depth: usize) -> Result<usize, HubError> {
     if depth < MAX_DEPTH { Ok(depth + 1) } else { Err(cursor.error("The condition is nested too deeply")) }
 }

@@ -1,4 +1,4 @@
-//! The query language of twins, `FROM devices`: parse, evaluate, page by page.
+//! The query language, of twins and of the outcomes of jobs: parse, evaluate, page by page.
 
 mod aggregate;
 mod ast;
@@ -8,6 +8,7 @@ mod evaluate;
 mod expression;
 mod lexer;
 mod parser;
+mod row;
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -15,13 +16,50 @@ use std::ops::{Bound, ControlFlow};
 use serde_json::Value as Json;
 
 use crate::error::HubError;
+use crate::jobs::Jobs;
 use crate::registry::{Device, Field, Registry, twin_document};
+use crate::settings::QuerySettings;
 use aggregate::Group;
-use ast::{Cell, Query, Select};
+pub(crate) use ast::Source;
+use ast::{Cell, Expr, Query, Select};
 use continuation::Continuation;
+pub(crate) use row::Row;
 
-/// Most rows of a page, whatever is asked for ("IoT Hub query language", Query results pagination).
-pub(crate) const PAGE_ROWS: usize = 100;
+/// What queries are asked of.
+#[derive(Clone, Copy)]
+pub(crate) struct Data<'a> {
+    pub devices: &'a Registry,
+    pub modules: &'a Registry,
+    pub jobs: &'a Jobs,
+}
+
+/// A condition on twins.
+pub(crate) struct Condition {
+    pub source: Source,
+    /// None is true of all.
+    filter: Option<Expr>,
+}
+
+impl Condition {
+    /// Of all devices.
+    pub const ALL: Self = Self { source: Source::Devices, filter: None };
+
+    /// What would follow WHERE in a query on devices.
+    pub fn on_devices(text: &str, settings: &QuerySettings) -> Result<Self, HubError> {
+        let filter = parser::condition(text, Source::Devices, settings)?;
+        Ok(Self { source: Source::Devices, filter: Some(filter) })
+    }
+
+    /// `FROM devices.modules WHERE …`.
+    pub fn on_modules(text: &str, settings: &QuerySettings) -> Result<Self, HubError> {
+        let filter = parser::modules_condition(text, settings)?;
+        Ok(Self { source: Source::Modules, filter: Some(filter) })
+    }
+
+    pub fn is_met_by(&self, device: &Device) -> bool {
+        is_true(self.filter.as_ref(), Row::Twin(device))
+    }
+}
 
 /// One answer to `POST /devices/query`.
 pub(crate) struct Page {
@@ -37,49 +75,108 @@ pub(crate) fn run(
     text: &str,
     token: Option<&str>,
     max_rows: usize,
-    registry: &Registry,
+    data: Data<'_>,
+    settings: &QuerySettings,
 ) -> Result<Page, HubError> {
-    let query = parser::parse(text)?;
+    let query = parser::parse(text, settings)?;
     let start = token.map(|token| Continuation::decode(token, text)).transpose()?;
     let given = start.as_ref().map_or(0, |start| start.given);
     let after = start.map(|start| start.after);
     let left = query.top.map_or(u64::MAX, |top| top.saturating_sub(given));
-    let limit = max_rows.min(PAGE_ROWS).min(usize::try_from(left).unwrap_or(usize::MAX));
+    let limit = max_rows.min(settings.page_rows).min(usize::try_from(left).unwrap_or(usize::MAX));
 
-    let (rows, last) = match &query.select {
-        Select::Groups { columns, by } => grouped(&query, columns, by.as_ref(), after, limit, registry),
-        Select::Twins | Select::Rows(_) => selected(&query, after.as_deref(), limit, registry),
+    let twins = match query.source {
+        Source::Devices => Some(data.devices),
+        Source::Modules => Some(data.modules),
+        Source::Jobs => None,
+    };
+    let (rows, last) = match (&query.select, twins) {
+        (Select::Groups { columns, by }, Some(twins)) => {
+            grouped(&query, columns, by.as_ref(), after, limit, twins)
+        }
+        (_, Some(twins)) => selected(&query, after.as_deref(), limit, twins),
+        (_, None) => outcomes(&query, after.as_deref(), limit, data.jobs),
     };
     let given = given + u64::try_from(rows.len()).unwrap_or(u64::MAX);
     let more = query.top.is_none_or(|top| given < top);
     let continuation = last.filter(|_| more).map(|last| Continuation::new(text, last, given).encode());
-    let item_type = if matches!(query.select, Select::Twins) { "Twin" } else { "Raw" };
+    let item_type = match (&query.select, query.source) {
+        (_, Source::Jobs) => "DeviceJob",
+        (Select::Whole, _) => "Twin",
+        _ => "Raw",
+    };
     Ok(Page { rows, item_type, continuation })
 }
 
-/// One row for each device, and the id of the last one if there are more.
+/// Judges a query without asking it.
+pub(crate) fn check(text: &str, settings: &QuerySettings) -> Result<(), HubError> {
+    parser::parse(text, settings).map(|_| ())
+}
+
+/// How many rows a query has, on all its pages.
+pub(crate) fn count_rows(text: &str, data: Data<'_>, settings: &QuerySettings) -> Result<u64, HubError> {
+    let whole = QuerySettings { page_rows: usize::MAX, ..settings.clone() };
+    let page = run(text, None, usize::MAX, data, &whole)?;
+    Ok(u64::try_from(page.rows.len()).unwrap_or(u64::MAX))
+}
+
+/// A page that is being filled.
+struct Filling {
+    rows: Vec<Json>,
+    limit: usize,
+    last: Option<String>,
+    more: bool,
+}
+
+impl Filling {
+    fn new(limit: usize) -> Self {
+        Self { rows: Vec::new(), limit, last: None, more: false }
+    }
+
+    /// Adds a row that matched; breaks when there is one too many.
+    fn add(&mut self, key: impl FnOnce() -> String, row: impl FnOnce() -> Json) -> ControlFlow<()> {
+        if self.rows.len() == self.limit {
+            self.more = true;
+            return ControlFlow::Break(());
+        }
+        self.rows.push(row());
+        self.last = Some(key());
+        ControlFlow::Continue(())
+    }
+
+    /// The rows, and the key of the last one if there are more.
+    fn done(self) -> (Vec<Json>, Option<String>) {
+        (self.rows, self.last.filter(|_| self.more))
+    }
+}
+
+/// One row for each device or module.
 fn selected(
     query: &Query,
     after: Option<&str>,
     limit: usize,
     registry: &Registry,
 ) -> (Vec<Json>, Option<String>) {
-    let mut rows = Vec::new();
-    let mut last = None;
-    let mut more = false;
+    let mut page = Filling::new(limit);
     registry.scan(after, |device| {
-        if !matches(query, device) {
+        if !is_true(query.filter.as_ref(), Row::Twin(device)) {
             return ControlFlow::Continue(());
         }
-        if rows.len() == limit {
-            more = true;
-            return ControlFlow::Break(());
-        }
-        rows.push(row(&query.select, device));
-        last = Some(device.identity.id.to_string());
-        ControlFlow::Continue(())
+        page.add(|| device.identity.id.to_string(), || row(&query.select, device))
     });
-    (rows, last.filter(|_| more))
+    page.done()
+}
+
+/// One row for each device that a job is about.
+fn outcomes(query: &Query, after: Option<&str>, limit: usize, jobs: &Jobs) -> (Vec<Json>, Option<String>) {
+    let mut page = Filling::new(limit);
+    jobs.scan(after, |outcome| {
+        if !is_true(query.filter.as_ref(), Row::Job(outcome)) {
+            return ControlFlow::Continue(());
+        }
+        page.add(|| outcome.key(), || outcome.document())
+    });
+    page.done()
 }
 
 fn row(select: &Select, device: &Device) -> Json {
@@ -90,7 +187,7 @@ fn row(select: &Select, device: &Device) -> Json {
                 .filter_map(|(column, field)| Some((column.clone(), field.of(device).to_json()?)));
             Json::Object(cells.collect())
         }
-        Select::Twins | Select::Groups { .. } => twin_document(device),
+        Select::Whole | Select::Groups { .. } => twin_document(device),
     }
 }
 
@@ -110,7 +207,7 @@ fn grouped(
         groups.insert(String::new(), Group::new(columns));
     }
     registry.scan(None, |device| {
-        if matches(query, device) {
+        if is_true(query.filter.as_ref(), Row::Twin(device)) {
             let key = by.and_then(|field| field.of(device).to_json()).map(|key| key.to_string());
             groups.entry(key.unwrap_or_default()).or_insert_with(|| Group::new(columns)).add(columns, device);
         }
@@ -126,8 +223,8 @@ fn grouped(
     (rows.collect(), last)
 }
 
-fn matches(query: &Query, device: &Device) -> bool {
-    query.filter.as_ref().is_none_or(|filter| evaluate::truth(filter, device) == Some(true))
+fn is_true(filter: Option<&Expr>, row: Row<'_>) -> bool {
+    filter.is_none_or(|filter| evaluate::truth(filter, row) == Some(true))
 }
 
 #[cfg(test)]

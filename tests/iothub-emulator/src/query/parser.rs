@@ -1,44 +1,87 @@
-//! Reads a whole query: `SELECT [TOP n] … FROM devices [WHERE …] [GROUP BY …]` ("IoT Hub query language").
+//! Reads a whole query: `SELECT [TOP n] … FROM … [WHERE …] [GROUP BY …]` ("IoT Hub query language"), or a condition
+//! alone.
 
-use super::ast::{Aggregate, Cell, Query, Select};
+use super::ast::{Aggregate, Cell, Expr, Query, Select, Source};
 use super::cursor::Cursor;
 use super::expression::expression;
-use super::lexer::Token;
+use super::lexer::{Position, Token, refusal};
 use crate::error::HubError;
 use crate::registry::Field;
+use crate::settings::QuerySettings;
 
 /// Longest query ("Queries for IoT Hub device and module twins").
 const MAX_CHARACTERS: usize = 8192;
 
-enum Item {
+struct Item {
+    at: Position,
+    column: String,
+    value: Value,
+}
+
+enum Value {
     Field(Field),
     Aggregate(Aggregate, Option<Field>),
 }
 
-pub(super) fn parse(text: &str) -> Result<Query, HubError> {
-    if text.chars().count() > MAX_CHARACTERS {
-        return Err(HubError::invalid(format!("The query is longer than {MAX_CHARACTERS} characters")));
-    }
-    let mut cursor = Cursor::new(text)?;
+pub(super) fn parse(text: &str, settings: &QuerySettings) -> Result<Query, HubError> {
+    check_length(text)?;
+    let mut cursor = Cursor::new(text, Source::Devices, settings)?;
     cursor.expect_word("SELECT")?;
     let top = if cursor.accept_word("TOP") { Some(count(&mut cursor)?) } else { None };
     let items = if cursor.accept_symbol("*") { None } else { Some(items(&mut cursor)?) };
     cursor.expect_word("FROM")?;
-    from(&mut cursor)?;
+    cursor.source = source(&mut cursor)?;
     let filter = if cursor.accept_word("WHERE") { Some(expression(&mut cursor)?) } else { None };
-    let by = if cursor.accept_word("GROUP") {
-        cursor.expect_word("BY")?;
-        Some(Field::resolve(&cursor.path()?).0)
-    } else {
-        None
-    };
-    if cursor.peek() != &Token::End {
-        return Err(cursor.error("Unexpected input"));
-    }
-    Ok(Query { top, select: select(items, by)?, filter })
+    let by = group_by(&mut cursor)?;
+    end(&cursor)?;
+    check_columns(&cursor, items.as_deref(), by.as_ref())?;
+    Ok(Query { source: cursor.source, top, select: select(items, by)?, filter })
 }
 
-fn count(cursor: &mut Cursor) -> Result<u64, HubError> {
+/// What follows WHERE, by itself: jobs and configurations have it so.
+pub(super) fn condition(text: &str, source: Source, settings: &QuerySettings) -> Result<Expr, HubError> {
+    check_length(text)?;
+    let mut cursor = Cursor::new(text, source, settings)?;
+    let condition = expression(&mut cursor)?;
+    end(&cursor)?;
+    Ok(condition)
+}
+
+/// `FROM devices.modules WHERE …`, as the configurations of modules have it.
+pub(super) fn modules_condition(text: &str, settings: &QuerySettings) -> Result<Expr, HubError> {
+    check_length(text)?;
+    let mut cursor = Cursor::new(text, Source::Modules, settings)?;
+    cursor.expect_word("FROM")?;
+    if source(&mut cursor)? != Source::Modules {
+        return Err(cursor.expected("devices.modules"));
+    }
+    cursor.expect_word("WHERE")?;
+    let condition = expression(&mut cursor)?;
+    end(&cursor)?;
+    Ok(condition)
+}
+
+fn check_length(text: &str) -> Result<(), HubError> {
+    if text.chars().count() > MAX_CHARACTERS {
+        return Err(HubError::invalid(format!("The query is longer than {MAX_CHARACTERS} characters")));
+    }
+    Ok(())
+}
+
+fn end(cursor: &Cursor<'_>) -> Result<(), HubError> {
+    if cursor.peek() == &Token::End { Ok(()) } else { Err(cursor.error("Unexpected input")) }
+}
+
+fn group_by(cursor: &mut Cursor<'_>) -> Result<Option<(Position, Field)>, HubError> {
+    let at = cursor.at();
+    if !cursor.accept_word("GROUP") {
+        return Ok(None);
+    }
+    cursor.expect_word("BY")?;
+    Ok(Some((at, Field::resolve(&cursor.path()?).0)))
+}
+
+fn count(cursor: &mut Cursor<'_>) -> Result<u64, HubError> {
     match cursor.peek() {
         Token::Number(number) if number.fract() == 0.0 && (1.0..=1e15).contains(number) => {
             // In range and whole, as was just seen.
@@ -51,24 +94,25 @@ fn count(cursor: &mut Cursor) -> Result<u64, HubError> {
     }
 }
 
-fn items(cursor: &mut Cursor) -> Result<Vec<(String, Item)>, HubError> {
+fn items(cursor: &mut Cursor<'_>) -> Result<Vec<Item>, HubError> {
     let mut items = Vec::new();
     loop {
-        let (column, item) = if let Some(function) = cursor.accept_call() {
+        let at = cursor.at();
+        let (column, value) = if let Some(function) = cursor.accept_call() {
             (format!("${}", items.len() + 1), aggregate(cursor, &function)?)
         } else {
             let (field, column) = Field::resolve(&cursor.path()?);
-            (column, Item::Field(field))
+            (column, Value::Field(field))
         };
         let column = if cursor.accept_word("AS") { cursor.name()? } else { column };
-        items.push((column, item));
+        items.push(Item { at, column, value });
         if !cursor.accept_symbol(",") {
             return Ok(items);
         }
     }
 }
 
-fn aggregate(cursor: &mut Cursor, function: &str) -> Result<Item, HubError> {
+fn aggregate(cursor: &mut Cursor<'_>, function: &str) -> Result<Value, HubError> {
     let aggregate = match function.to_ascii_lowercase().as_str() {
         "count" => Aggregate::Count,
         "avg" => Aggregate::Avg,
@@ -85,43 +129,77 @@ fn aggregate(cursor: &mut Cursor, function: &str) -> Result<Item, HubError> {
         _ => Some(Field::resolve(&cursor.path()?).0),
     };
     cursor.expect_symbol(")")?;
-    Ok(Item::Aggregate(aggregate, field))
+    Ok(Value::Aggregate(aggregate, field))
 }
 
-fn from(cursor: &mut Cursor) -> Result<(), HubError> {
-    if !cursor.peeks_word("devices") {
+fn source(cursor: &mut Cursor<'_>) -> Result<Source, HubError> {
+    if !cursor.accept_word("devices") {
         return Err(cursor.expected("devices"));
     }
-    cursor.advance();
-    if cursor.peeks_symbol(".") {
-        return Err(cursor.error("This emulator answers queries FROM devices only: unexpected input"));
+    if !cursor.accept_symbol(".") {
+        return Ok(Source::Devices);
     }
-    Ok(())
+    for (name, source) in [("modules", Source::Modules), ("jobs", Source::Jobs)] {
+        if cursor.accept_word(name) {
+            return Ok(source);
+        }
+    }
+    Err(cursor.expected("modules or jobs"))
+}
+
+/// What can be selected of modules and of jobs ("IoT Hub query language": GROUP BY is for devices; "Queries for IoT Hub
+/// jobs": `SELECT *` alone). Whether modules can be counted is not said: a setting.
+fn check_columns(
+    cursor: &Cursor<'_>,
+    items: Option<&[Item]>,
+    by: Option<&(Position, Field)>,
+) -> Result<(), HubError> {
+    let items = items.unwrap_or_default();
+    let aggregate = items.iter().find(|item| matches!(item.value, Value::Aggregate(..)));
+    let wrong = match cursor.source {
+        Source::Devices => None,
+        Source::Modules if cursor.settings.module_aggregates => None,
+        Source::Modules => {
+            aggregate.map(|item| (item.at, "Aggregates are not supported FROM devices.modules"))
+        }
+        Source::Jobs => items.first().map(|item| (item.at, "Only SELECT * is supported FROM devices.jobs")),
+    };
+    let group = by.filter(|_| cursor.source != Source::Devices);
+    let group = group.map(|(at, _)| (*at, "GROUP BY is supported FROM devices only"));
+    match wrong.or(group) {
+        Some((at, text)) => Err(refusal(at, text)),
+        None => Ok(()),
+    }
 }
 
 /// Sorts out what kind of query this is: plain fields and aggregates do not mix, but for the field of GROUP
 /// BY.
-fn select(items: Option<Vec<(String, Item)>>, by: Option<Field>) -> Result<Select, HubError> {
+fn select(items: Option<Vec<Item>>, by: Option<(Position, Field)>) -> Result<Select, HubError> {
     let Some(items) = items else {
         return match by {
-            None => Ok(Select::Twins),
-            Some(_) => Err(HubError::invalid("SELECT * cannot be combined with GROUP BY")),
+            None => Ok(Select::Whole),
+            Some((at, _)) => Err(refusal(at, "SELECT * cannot be combined with GROUP BY")),
         };
     };
-    let aggregates = items.iter().any(|(_, item)| matches!(item, Item::Aggregate(..)));
+    let by = by.map(|(_, field)| field);
+    let aggregates = items.iter().any(|item| matches!(item.value, Value::Aggregate(..)));
     if by.is_none() && !aggregates {
-        let fields = items.into_iter().filter_map(|(column, item)| match item {
-            Item::Field(field) => Some((column, field)),
-            Item::Aggregate(..) => None,
+        let fields = items.into_iter().filter_map(|item| match item.value {
+            Value::Field(field) => Some((item.column, field)),
+            Value::Aggregate(..) => None,
         });
         return Ok(Select::Rows(fields.collect()));
     }
-    let columns = items.into_iter().map(|(column, item)| match item {
-        Item::Aggregate(aggregate, field) => Ok((column, Cell::Aggregate(aggregate, field))),
-        Item::Field(field) if by.as_ref() == Some(&field) => Ok((column, Cell::Key)),
-        Item::Field(_) => Err(HubError::invalid(format!(
-            "Column '{column}' must be an aggregate or the field of GROUP BY, as it stands beside an aggregate"
-        ))),
+    let columns = items.into_iter().map(|Item { at, column, value }| match value {
+        Value::Aggregate(aggregate, field) => Ok((column, Cell::Aggregate(aggregate, field))),
+        Value::Field(field) if by.as_ref() == Some(&field) => Ok((column, Cell::Key)),
+        Value::Field(_) => Err(refusal(
+            at,
+            format_args!(
+                "Column '{}' must be an aggregate or the field of GROUP BY, as it stands beside an aggregate",
+                column.escape_debug()
+            ),
+        )),
     });
     Ok(Select::Groups { columns: columns.collect::<Result<_, _>>()?, by })
 }
@@ -141,16 +219,22 @@ mod tests {
             ("SELECT", "Line 1:7 Expected a name"),
             ("SELECT * devices", "Line 1:10 Expected FROM"),
             ("SELECT * FROM things", "Line 1:15 Expected devices"),
-            ("SELECT * FROM devices.jobs", "FROM devices only"),
+            ("SELECT * FROM devices.things", "Line 1:23 Expected modules or jobs"),
+            // "Queries for IoT Hub jobs": neither projection nor aggregation.
+            ("SELECT deviceId FROM devices.jobs", "Line 1:8 Only SELECT *"),
+            ("SELECT COUNT() FROM devices.jobs", "Line 1:8 Only SELECT *"),
+            // "IoT Hub query language": grouping is for devices.
+            ("SELECT status FROM devices.modules GROUP BY status", "Line 1:36 GROUP BY is supported"),
+            ("SELECT deviceId,\n COUNT() FROM devices.modules", "Line 2:2 Aggregates are not"),
             ("SELECT * FROM devices WHERE", "Line 1:28 Expected a value"),
             ("SELECT * FROM devices WHERE a = 1 b", "Line 1:35 Unexpected input"),
             // The grammar has no ORDER BY, JOIN, HAVING ("IoT Hub query language").
             ("SELECT * FROM devices ORDER BY deviceId", "Line 1:23 Unexpected input"),
             ("SELECT * FROM devices WHERE deviceId IN ('a')", "Line 1:41 Expected '['"),
             ("SELECT * FROM devices WHERE tags.group = 1", "Line 1:34 Reserved word"),
-            ("SELECT deviceId, COUNT() AS n FROM devices", "must be an aggregate"),
+            ("SELECT deviceId, COUNT() AS n FROM devices", "Line 1:8 Column 'deviceId' must be an aggregate"),
             ("SELECT deviceId, COUNT() AS n FROM devices GROUP BY status", "must be an aggregate"),
-            ("SELECT * FROM devices GROUP BY status", "cannot be combined"),
+            ("SELECT * FROM devices GROUP BY status", "Line 1:23 SELECT * cannot be combined"),
             ("SELECT COUNT(deviceId) FROM devices", "Line 1:14 Expected ')'"),
             ("SELECT LOWER(deviceId) FROM devices", "no aggregate"),
             ("SELECT TOP 0 * FROM devices", "Line 1:12 Expected a positive"),
@@ -166,14 +250,37 @@ mod tests {
             (long.as_str(), "longer than 8192 characters"),
         ];
         for (text, expected) in table {
-            let error = parse(text).err().unwrap();
+            let error = parse(text, &QuerySettings::default()).err().unwrap();
             assert!(error.text.contains(expected), "{text}: {}", error.text);
         }
     }
 
     #[test]
+    fn conditions_stand_by_themselves() {
+        let settings = QuerySettings::default();
+        assert!(condition("tags.a = 1", Source::Devices, &settings).is_ok());
+        assert!(modules_condition("from devices.modules where tags.a = 1", &settings).is_ok());
+        let table = [
+            (condition("tags.a = ", Source::Devices, &settings), "Line 1:10 Expected a value"),
+            (condition("tags.a = 1 GROUP BY a", Source::Devices, &settings), "Line 1:12 Unexpected input"),
+            (condition("", Source::Devices, &settings), "Line 1:1 Expected a value"),
+            (modules_condition("tags.a = 1", &settings), "Line 1:1 Expected FROM"),
+            (modules_condition("FROM devices WHERE tags.a = 1", &settings), "Expected devices.modules"),
+        ];
+        for (parsed, expected) in table {
+            let error = parsed.err().unwrap();
+            assert!(error.text.contains(expected), "{}", error.text);
+        }
+    }
+
+    #[test]
     fn an_error_does_not_repeat_the_text_of_a_condition() {
-        let error = parse("SELECT * FROM devices WHERE deviceId 'https://h/c/p?sig=secret'").err().unwrap();
+        let error = parse(
+            "SELECT * FROM devices WHERE deviceId 'https://h/c/p?sig=secret'",
+            &QuerySettings::default(),
+        )
+        .err()
+        .unwrap();
         assert!(!error.text.contains("secret"), "{}", error.text);
     }
 }

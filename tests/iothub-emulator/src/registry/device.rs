@@ -1,6 +1,7 @@
 //! All that the hub keeps of one device.
 
 use crate::clock::Timestamp;
+use crate::configurations::Managed;
 use crate::identity::{DeviceId, Identity, IdentityUpdate};
 use crate::mqtt::Session;
 use crate::twins::Twin;
@@ -14,6 +15,8 @@ pub(crate) struct Device {
     pub session: Option<Box<Session>>,
     pub last_activity: Option<Timestamp>,
     pub connection_changed: Option<Timestamp>,
+    /// None unless a configuration targets it.
+    pub configurations: Option<Box<Managed>>,
 }
 
 impl Device {
@@ -24,6 +27,19 @@ impl Device {
             session: None,
             last_activity: None,
             connection_changed: None,
+            configurations: None,
+        }
+    }
+
+    /// A copy for a lagging index: it has no connection, and only looks as if.
+    pub fn snapshot(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            twin: self.twin.clone(),
+            session: self.session.as_ref().map(|session| Box::new(session.appearance())),
+            last_activity: self.last_activity,
+            connection_changed: self.connection_changed,
+            configurations: self.configurations.clone(),
         }
     }
 

@@ -31,7 +31,10 @@ pub(crate) fn twin_document(device: &Device) -> Value {
     let twin = &device.twin;
     let mut document = Map::new();
     let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));
-    put("deviceId", device.identity.id.as_str().into());
+    put("deviceId", device.identity.id.device().into());
+    if let Some(module) = device.identity.id.module() {
+        put("moduleId", module.into());
+    }
     put("etag", twin_etag(twin).into());
     put("deviceEtag", device_etag(device).into());
     put("status", device.status().into());
@@ -49,6 +52,9 @@ pub(crate) fn twin_document(device: &Device) -> Value {
     if !twin.tags().is_empty() {
         put("tags", twin.tags().to_json().into());
     }
+    if let Some(managed) = &device.configurations {
+        put("configurations", managed.document().into());
+    }
     put(
         "properties",
         json!({
@@ -57,31 +63,52 @@ pub(crate) fn twin_document(device: &Device) -> Value {
         }),
     );
     put("capabilities", json!({"iotEdge": device.identity.iot_edge}));
+    if let Some(scope) = edge_scope(device) {
+        put("deviceScope", scope.into());
+        put("parentScopes", json!([]));
+    }
     Value::Object(document)
 }
 
-/// `GET /devices/{id}`.
+/// The scope that the hub gives to an Edge device.
+fn edge_scope(device: &Device) -> Option<String> {
+    let identity = &device.identity;
+    identity.iot_edge.then(|| format!("ms-azure-iot-edge://{}-{}", identity.id, identity.generation))
+}
+
+/// `GET /devices/{id}`, and `GET /devices/{id}/modules/{module}` for a module, which has no status of its own.
 pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
     let identity = &device.identity;
-    let keys = if identity.thumbprints.is_some() { [None, None] } else { keys.each_ref().map(Some) };
-    json!({
-        "deviceId": identity.id.as_str(),
+    let keys = if identity.has_keys() { keys.each_ref().map(Some) } else { [None, None] };
+    let mut document = json!({
+        "deviceId": identity.id.device(),
         "generationId": identity.generation.to_string(),
         "etag": device_etag(device),
         "connectionState": device.connection_state(),
-        "status": device.status(),
-        "statusReason": identity.status_reason,
         "connectionStateUpdatedTime": time(device.connection_changed),
-        "statusUpdatedTime": time(identity.status_updated),
         "lastActivityTime": time(device.last_activity),
         "cloudToDeviceMessageCount": 0,
-        "capabilities": {"iotEdge": identity.iot_edge},
         "authentication": {
             "symmetricKey": {"primaryKey": keys[0], "secondaryKey": keys[1]},
             "x509Thumbprint": thumbprints(device),
             "type": identity.authentication_type(),
         },
-    })
+    });
+    let mut put = |key: &str, value: Value| document[key] = value;
+    if let Some(module) = identity.id.module() {
+        put("moduleId", module.into());
+        put("managedBy", identity.managed_by.as_deref().into());
+        return document;
+    }
+    put("status", device.status().into());
+    put("statusReason", identity.status_reason.as_deref().into());
+    put("statusUpdatedTime", time(identity.status_updated).into());
+    put("capabilities", json!({"iotEdge": identity.iot_edge}));
+    if let Some(scope) = edge_scope(device) {
+        put("deviceScope", scope.into());
+        put("parentScopes", json!([]));
+    }
+    document
 }
 
 fn thumbprints(device: &Device) -> Value {

@@ -15,6 +15,7 @@ pub(crate) struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Root {
     DeviceId,
+    ModuleId,
     Etag,
     DeviceEtag,
     Status,
@@ -28,14 +29,16 @@ enum Root {
     Tags,
     Properties,
     Capabilities,
+    Configurations,
     Unknown,
 }
 
 /// The documentation writes `SELECT DeviceId` and shows `deviceId` in the answer ("Queries for IoT Hub device
 /// and module twins"): names of the twin itself are found in any case and answered in this one. Names below
 /// tags and properties are the user's, and exact.
-const ROOTS: [(&str, Root); 14] = [
+const ROOTS: [(&str, Root); 16] = [
     ("deviceId", Root::DeviceId),
+    ("moduleId", Root::ModuleId),
     ("etag", Root::Etag),
     ("deviceEtag", Root::DeviceEtag),
     ("status", Root::Status),
@@ -49,6 +52,7 @@ const ROOTS: [(&str, Root); 14] = [
     ("tags", Root::Tags),
     ("properties", Root::Properties),
     ("capabilities", Root::Capabilities),
+    ("configurations", Root::Configurations),
 ];
 
 impl Field {
@@ -73,9 +77,11 @@ impl Field {
             Root::Tags => self.in_tags(device),
             Root::Properties => self.in_properties(device),
             Root::Capabilities => self.in_capabilities(device),
+            Root::Configurations => self.in_configurations(device),
             Root::Unknown => Found::Undefined,
             _ if !self.rest.is_empty() => Found::Undefined,
-            Root::DeviceId => text(device.identity.id.as_str()),
+            Root::DeviceId => text(device.identity.id.device()),
+            Root::ModuleId => device.identity.id.module().map_or(Found::Undefined, text),
             Root::Etag => owned(document::twin_etag(&device.twin)),
             Root::DeviceEtag => owned(document::device_etag(device)),
             Root::Status => text(device.status()),
@@ -121,6 +127,25 @@ impl Field {
                 Found::Object(ObjectRef::Fixed(map))
             }
             [only] if &**only == "iotEdge" => Found::Bool(iot_edge),
+            _ => Found::Undefined,
+        }
+    }
+
+    fn in_configurations<'a>(&self, device: &'a Device) -> Found<'a> {
+        let Some(managed) = &device.configurations else { return Found::Undefined };
+        let status = |id: &str| managed.status(id);
+        match &*self.rest {
+            [] => Found::Object(ObjectRef::Fixed(managed.document())),
+            [id] => match status(id) {
+                Some(status) => {
+                    let map = json!({ "status": status }).as_object().cloned().unwrap_or_default();
+                    Found::Object(ObjectRef::Fixed(map))
+                }
+                None => Found::Undefined,
+            },
+            [id, name] if &**name == "status" => {
+                status(id).map_or(Found::Undefined, |status| Found::Text(status.into()))
+            }
             _ => Found::Undefined,
         }
     }

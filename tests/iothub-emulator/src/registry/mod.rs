@@ -1,30 +1,40 @@
-//! The devices of the hub, in the order of their ids.
+//! The devices of the hub, or the modules of all of them, in the order of their ids.
 
 mod device;
 mod document;
 mod field;
+mod index;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{ErrorCode, HubError};
 use crate::identity::{DeviceId, IdentityUpdate};
 pub(crate) use device::Device;
 pub(crate) use document::{device_etag, identity_document, twin_document, twin_etag};
 pub(crate) use field::Field;
+use index::Index;
 
 /// Devices that a scan looks at before it lets writers in: a tenth of a millisecond.
 const SCAN_CHUNK: usize = 512;
 
-/// One lock for all devices: what is done under it takes microseconds, and long scans let go of it.
+/// Most modules of a device ("IoT Hub quotas and throttling").
+const MODULES_MAX: usize = 50;
+
+/// Devices by their ids, or modules by `{device}/{module}`: what the two are is the same.
+///
+/// One lock for all of them: what is done under it takes microseconds, and long scans let go of it.
 #[derive(Default)]
 pub(crate) struct Registry {
     devices: RwLock<Devices>,
     last_generation: AtomicU64,
+    /// What queries see instead, where they lag behind.
+    index: Option<Box<Index>>,
 }
 
 /// How many, and not what: twins hold links, which are secrets.
@@ -38,6 +48,30 @@ impl fmt::Debug for Registry {
 type Devices = BTreeMap<DeviceId, Box<Device>>;
 
 impl Registry {
+    /// A registry whose queries see it as it was `lag` ago.
+    pub fn new(lag: Duration, clock: &Clock) -> Self {
+        let index = (!lag.is_zero()).then(|| Box::new(Index::new(lag, clock.clone())));
+        Self { index, ..Self::default() }
+    }
+
+    /// Itself, or what queries see instead.
+    pub fn as_queries_see_it(&self) -> &Self {
+        self.index.as_ref().map_or(self, |index| index.now())
+    }
+
+    /// Tells the index what a device looks like from now on.
+    fn note(&self, device: &Device) {
+        if let Some(index) = &self.index {
+            index.note(device.identity.id.clone(), Some(device.snapshot()));
+        }
+    }
+
+    fn note_removal(&self, id: &DeviceId) {
+        if let Some(index) = &self.index {
+            index.note(id.clone(), None);
+        }
+    }
+
     fn shared(&self) -> RwLockReadGuard<'_, Devices> {
         self.devices.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,10 +94,13 @@ impl Registry {
         change: impl FnOnce(&mut Device) -> Result<T, HubError>,
     ) -> Result<T, HubError> {
         let mut devices = self.exclusive();
-        change(devices.get_mut(id).ok_or_else(|| HubError::device_not_found(id))?)
+        let device = devices.get_mut(id).ok_or_else(|| HubError::device_not_found(id))?;
+        let result = change(device)?;
+        self.note(device);
+        Ok(result)
     }
 
-    /// Adds a device; 409 if there is one of this id.
+    /// Adds a device or a module; 409 if there is one of this id.
     pub fn create<T>(
         &self,
         id: DeviceId,
@@ -73,11 +110,19 @@ impl Registry {
     ) -> Result<T, HubError> {
         let mut devices = self.exclusive();
         if devices.contains_key(&id) {
-            let text = "A device with the same id already exists";
-            return Err(HubError::new(ErrorCode::DeviceAlreadyExists, format!("{text}: {id}")));
+            let (code, kind) = match id.module() {
+                None => (ErrorCode::DeviceAlreadyExists, "device"),
+                Some(_) => (ErrorCode::ModuleAlreadyExistsOnDevice, "module"),
+            };
+            return Err(HubError::new(code, format!("A {kind} with the same id already exists: {id}")));
+        }
+        if id.module().is_some() && on_device(&devices, id.device()).count() >= MODULES_MAX {
+            let text = format!("A device can have {MODULES_MAX} modules at most");
+            return Err(HubError::new(ErrorCode::TooManyModulesOnDevice, text));
         }
         let mut device = Box::new(Device::new(id.clone(), self.next_generation(now), update, now));
         let result = first_change(&mut device)?;
+        self.note(&device);
         devices.insert(id, device);
         Ok(result)
     }
@@ -90,8 +135,25 @@ impl Registry {
     ) -> Result<(), HubError> {
         let mut devices = self.exclusive();
         agreed(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?)?;
-        devices.remove(id);
+        if let Some((id, _)) = devices.remove_entry(id) {
+            self.note_removal(&id);
+        }
         Ok(())
+    }
+
+    /// All modules of a device.
+    pub fn modules_of<T>(&self, device: &str, look: impl Fn(&Device) -> T) -> Vec<T> {
+        on_device(&self.shared(), device).map(|(_, module)| look(module)).collect()
+    }
+
+    /// Removes all modules of a device, and ends their sessions.
+    pub fn remove_modules_of(&self, device: &str) {
+        let mut modules = self.exclusive();
+        let ids: Vec<_> = on_device(&modules, device).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            modules.remove(&id);
+            self.note_removal(&id);
+        }
     }
 
     /// Looks at the devices after `after` in the order of their ids until `look` breaks. Writers get their
@@ -141,6 +203,13 @@ impl Registry {
         let last = self.last_generation.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         now.ticks().max(last.unwrap_or_default() + 1)
     }
+}
+
+fn on_device<'a>(modules: &'a Devices, device: &str) -> impl Iterator<Item = (&'a DeviceId, &'a Device)> {
+    let start = format!("{device}/");
+    let from = (Bound::Excluded(start.as_str()), Bound::Unbounded);
+    let modules = modules.range::<str, _>(from).map(|(id, module)| (id, &**module));
+    modules.take_while(move |(id, _)| id.as_str().starts_with(&start))
 }
 
 #[cfg(test)]

@@ -10,9 +10,13 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, HubError};
 use crate::random;
 
+pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("iothub-errorcode");
+
 /// What an operation answers when it succeeds.
 #[derive(Default)]
 pub(super) struct Answer {
+    /// 200 or 204 if it is not said.
+    pub status: Option<StatusCode>,
     pub body: Option<Bytes>,
     /// Without quotes.
     pub etag: Option<String>,
@@ -31,10 +35,10 @@ impl Answer {
         self.body.as_ref().map_or(0, Bytes::len)
     }
 
-    /// 200 with a body, or 204.
+    /// 200 with a body, or 204, unless another status is named.
     pub fn into_response(self) -> Response<AnswerBody> {
-        let status = if self.body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
-        let mut response = respond(status, self.body);
+        let usual = if self.body.is_some() { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        let mut response = respond(self.status.unwrap_or(usual), self.body);
         let etag = self.etag.map(|etag| (ETAG, format!("\"{etag}\"")));
         for (name, value) in self.headers.into_iter().chain(etag) {
             set(&mut response, name, &value);
@@ -66,7 +70,7 @@ pub(super) fn fault(status: u16, retry_after: Option<&str>, now: Timestamp) -> R
 fn failure_with_status(status: u16, error: &HubError, now: Timestamp) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, Some(error.service_body(now).to_string().into()));
-    set(&mut response, HeaderName::from_static("iothub-errorcode"), error.code.name());
+    set(&mut response, ERROR_CODE, error.code.name());
     response
 }
 

@@ -1,4 +1,4 @@
-//! Identities: `/devices` and `/devices/{id}`.
+//! Identities: `/devices`, `/devices/{id}`, and the same for modules below it.
 
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -31,34 +31,50 @@ pub(super) fn list(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
     Ok(Answer::json(Value::Array(devices)))
 }
 
+/// All modules of a device.
+pub(super) fn list_modules(hub: &Hub, id: &str) -> Result<Answer, HubError> {
+    hub.registry.read(id, |_| ())?;
+    Ok(Answer::json(hub.modules.modules_of(id, |module| document(hub, module)).into()))
+}
+
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
-    hub.registry.read(id, |device| answer(hub, device))
+    hub.identities(id)?.read(id, |device| answer(hub, device))
 }
 
 /// Creates without If-Match, updates with it.
 pub(super) fn put(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubError> {
-    let id = DeviceId::parse(id)?;
+    let id = DeviceId::parse_any(id)?;
     let update = IdentityUpdate::parse(&id, &request.json()?)?;
-    let now = hub.clock.now();
     let precondition = Precondition::of(&request.headers);
     if precondition == Precondition::None {
-        return hub.registry.create(id, update, now, |device| Ok(answer(hub, device)));
+        return hub.create(id, update, |device| Ok(answer(hub, device)));
     }
-    hub.registry.write(id.as_str(), |device| {
+    hub.identities(id.as_str())?.write(id.as_str(), |device| {
         precondition.check(&device_etag(device), id.as_str())?;
-        device.identity.update(update, now);
-        if !device.identity.enabled
-            && let Some(session) = &mut device.session
-        {
-            session.close();
-        }
+        update_identity(hub, device, update)?;
         Ok(answer(hub, device))
     })
 }
 
+/// Takes over a new identity; a device that is disabled by it loses its connection.
+pub(super) fn update_identity(
+    hub: &Hub,
+    device: &mut Device,
+    update: IdentityUpdate,
+) -> Result<(), HubError> {
+    device.identity.update(update, hub.clock.now());
+    hub.complete_edge_device(device)?;
+    if !device.identity.enabled
+        && let Some(session) = &mut device.session
+    {
+        session.close();
+    }
+    Ok(())
+}
+
 pub(super) fn delete(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubError> {
     let precondition = Precondition::of(&request.headers);
-    hub.registry.remove(id, |device| precondition.check(&device_etag(device), id))?;
+    hub.remove(id, |device| precondition.check(&device_etag(device), id))?;
     Ok(Answer::default())
 }
 

@@ -2,10 +2,14 @@
 
 mod answer;
 mod body;
+mod bulk;
+mod configurations;
 mod devices;
+mod jobs;
 mod precondition;
 mod query;
 mod request;
+mod statistics;
 mod twins;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -138,24 +142,34 @@ async fn perform(
         let text = format!("The api-version must be {API_VERSION}");
         return Err(HubError::new(ErrorCode::InvalidProtocolVersion, text));
     }
-    let needed = match route {
-        Route::ListDevices | Route::GetDevice => Permission::RegistryRead,
-        Route::PutDevice | Route::DeleteDevice => Permission::RegistryWrite,
-        Route::GetTwin | Route::PatchTwin | Route::PutTwin | Route::Query | Route::Unknown => {
-            Permission::ServiceConnect
-        }
-    };
-    hub.authority.authorize_service(request.authorization(), &decoded(path), needed, &hub.clock)?;
+    for permission in needed(route) {
+        hub.authority.authorize_service(request.authorization(), &decoded(path), *permission, &hub.clock)?;
+    }
+    hub.catch_up();
     let metered = limited(hub, route).await?;
     let answer = match route {
         Route::ListDevices => devices::list(hub, request),
-        Route::GetDevice => devices::get(hub, id),
-        Route::PutDevice => devices::put(hub, id, request),
-        Route::DeleteDevice => devices::delete(hub, id, request),
-        Route::GetTwin => twins::get(hub, id),
-        Route::PatchTwin => twins::write(hub, id, request, false),
-        Route::PutTwin => twins::write(hub, id, request, true),
+        Route::ListModules => devices::list_modules(hub, id),
+        Route::GetDevice | Route::GetModule => devices::get(hub, id),
+        Route::PutDevice | Route::PutModule => devices::put(hub, id, request),
+        Route::DeleteDevice | Route::DeleteModule => devices::delete(hub, id, request),
+        Route::BulkDevices => bulk::run(hub, request),
+        Route::DeviceStatistics => Ok(statistics::devices(hub)),
+        Route::ServiceStatistics => Ok(statistics::service(hub)),
+        Route::GetTwin | Route::GetModuleTwin => twins::get(hub, id),
+        Route::PatchTwin | Route::PatchModuleTwin => twins::write(hub, id, request, false),
+        Route::PutTwin | Route::PutModuleTwin => twins::write(hub, id, request, true),
         Route::Query => query::run(hub, request).await,
+        Route::ListJobs => jobs::list(hub, request),
+        Route::GetJob => jobs::get(hub, id),
+        Route::PutJob => jobs::put(hub, id, request),
+        Route::CancelJob => jobs::cancel(hub, id),
+        Route::ListConfigurations => configurations::list(hub, request),
+        Route::GetConfiguration => configurations::get(hub, id),
+        Route::PutConfiguration => configurations::put(hub, id, request),
+        Route::DeleteConfiguration => configurations::delete(hub, id, request),
+        Route::TestConfigurationQueries => configurations::test(hub, request),
+        Route::ApplyConfigurationContent => configurations::apply(hub, id, request),
         Route::Unknown => Err(HubError::new(ErrorCode::NotFound, "This emulator serves no such path")),
     }?;
     match metered {
@@ -176,11 +190,30 @@ enum Metered {
 /// Waits for its share of what the hub takes, or is refused.
 async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
     let (operation, metered) = match route {
-        Route::ListDevices | Route::GetDevice | Route::PutDevice | Route::DeleteDevice => {
-            (Operation::Registry, Metered::Nothing)
+        Route::ListDevices
+        | Route::GetDevice
+        | Route::PutDevice
+        | Route::DeleteDevice
+        | Route::ListModules
+        | Route::GetModule
+        | Route::PutModule
+        | Route::DeleteModule
+        | Route::BulkDevices
+        | Route::DeviceStatistics
+        | Route::ServiceStatistics => (Operation::Registry, Metered::Nothing),
+        Route::ListJobs | Route::GetJob | Route::PutJob | Route::CancelJob => {
+            (Operation::Jobs, Metered::Nothing)
         }
-        Route::GetTwin => (Operation::TwinReads, Metered::Answer),
-        Route::PatchTwin | Route::PutTwin => (Operation::TwinUpdates, Metered::Request),
+        Route::ListConfigurations
+        | Route::GetConfiguration
+        | Route::PutConfiguration
+        | Route::DeleteConfiguration
+        | Route::TestConfigurationQueries
+        | Route::ApplyConfigurationContent => (Operation::Configurations, Metered::Nothing),
+        Route::GetTwin | Route::GetModuleTwin => (Operation::TwinReads, Metered::Answer),
+        Route::PatchTwin | Route::PutTwin | Route::PatchModuleTwin | Route::PutModuleTwin => {
+            (Operation::TwinUpdates, Metered::Request)
+        }
         Route::Query => (Operation::Queries, Metered::Answer),
         Route::Unknown => return Ok(Metered::Nothing),
     };
@@ -189,6 +222,42 @@ async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
     }
     hub.admit(operation, 1).await?;
     Ok(metered)
+}
+
+/// All that a policy must allow for a route. The documents do not say it for jobs and configurations: two SDKs ask for these rights
+/// (`discovery.py`, `job_client.js`).
+fn needed(route: Route) -> &'static [Permission] {
+    match route {
+        Route::ListDevices
+        | Route::GetDevice
+        | Route::ListModules
+        | Route::GetModule
+        | Route::DeviceStatistics => &[Permission::RegistryRead],
+        Route::PutDevice
+        | Route::DeleteDevice
+        | Route::PutModule
+        | Route::DeleteModule
+        | Route::BulkDevices => &[Permission::RegistryWrite],
+        Route::GetTwin
+        | Route::PatchTwin
+        | Route::PutTwin
+        | Route::GetModuleTwin
+        | Route::PatchModuleTwin
+        | Route::PutModuleTwin
+        | Route::ServiceStatistics
+        | Route::Query
+        | Route::Unknown => &[Permission::ServiceConnect],
+        Route::GetJob
+        | Route::PutJob
+        | Route::CancelJob
+        | Route::ListJobs
+        | Route::ListConfigurations
+        | Route::GetConfiguration
+        | Route::PutConfiguration
+        | Route::DeleteConfiguration
+        | Route::TestConfigurationQueries
+        | Route::ApplyConfigurationContent => &[Permission::RegistryWrite, Permission::ServiceConnect],
+    }
 }
 
 fn decoded(path: &str) -> String {

@@ -11,8 +11,8 @@ use crate::error::{ErrorCode, HubError};
 use crate::hub::Hub;
 use crate::query;
 
-const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
-const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+pub(super) const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
+pub(super) const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 
 /// On a thread of its own: a million twins take a moment, and other connections must not wait for it.
 pub(super) async fn run(hub: &Arc<Hub>, request: &Request) -> Result<Answer, HubError> {
@@ -28,16 +28,19 @@ fn page(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
         .get("query")
         .and_then(Value::as_str)
         .ok_or_else(|| HubError::new(ErrorCode::ArgumentNull, "BadRequest"))?;
-    let max_rows = match request.header("x-ms-max-item-count") {
-        None => query::PAGE_ROWS,
-        Some(text) => match text.parse() {
-            Ok(rows) if rows > 0 => rows,
-            _ => return Err(HubError::invalid("x-ms-max-item-count must be a positive number")),
-        },
-    };
-    let page = query::run(text, request.header("x-ms-continuation"), max_rows, &hub.registry)?;
+    let page =
+        query::run(text, request.header("x-ms-continuation"), max_rows(request)?, hub.data(), &hub.queries)?;
     let mut headers = vec![(ITEM_TYPE, page.item_type.to_owned())];
     // Absent on the last page: an empty one would make Node loop.
     headers.extend(page.continuation.map(|token| (CONTINUATION, token)));
     Ok(Answer { headers, ..Answer::json(Value::Array(page.rows)) })
+}
+
+/// How many rows a client asks for; the hub may give fewer.
+pub(super) fn max_rows(request: &Request) -> Result<usize, HubError> {
+    match request.header("x-ms-max-item-count").map(str::parse) {
+        None => Ok(usize::MAX),
+        Some(Ok(rows)) if rows > 0 => Ok(rows),
+        Some(_) => Err(HubError::invalid("x-ms-max-item-count must be a positive number")),
+    }
 }

@@ -1,4 +1,4 @@
-//! Twins: `/twins/{id}`.
+//! Twins: `/twins/{id}` and `/twins/{id}/modules/{module}`.
 
 use super::answer::Answer;
 use super::precondition::Precondition;
@@ -9,14 +9,14 @@ use crate::registry::{Device, twin_document, twin_etag};
 use crate::twins::Change;
 
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
-    hub.registry.read(id, answer)
+    hub.identities(id)?.read(id, answer)
 }
 
 /// PATCH merges, PUT replaces the sections that it names; both answer the whole twin.
 pub(super) fn write(hub: &Hub, id: &str, request: &Request, replace: bool) -> Result<Answer, HubError> {
     let change = Change::parse(&request.json()?)?;
     let precondition = Precondition::of(&request.headers);
-    hub.registry.write(id, |device| {
+    hub.identities(id)?.write(id, |device| {
         precondition.check(&twin_etag(&device.twin), id)?;
         hub.change_twin(device, &change, replace)?;
         Ok(answer(device))

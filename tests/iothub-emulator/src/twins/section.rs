@@ -10,6 +10,7 @@ use super::tree::{Children, Stamp};
 use crate::clock::Timestamp;
 use crate::error::HubError;
 
+#[derive(Clone)]
 pub(crate) struct Section {
     tree: Packed,
     stamps: Stamps,

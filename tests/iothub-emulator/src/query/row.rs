@@ -1,0 +1,35 @@
+//! What a condition is judged for: a twin, or the outcome of a job on a device.
+
+use super::ast::Source;
+use crate::jobs::{DeviceJob, JobField};
+use crate::registry::{Device, Field};
+use crate::twins::Found;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Row<'a> {
+    Twin(&'a Device),
+    Job(&'a DeviceJob),
+}
+
+/// A path in a condition, resolved for what the query is about.
+pub(super) enum Column {
+    Twin(Field),
+    Job(JobField),
+}
+
+impl Column {
+    pub fn resolve(source: Source, steps: &[String]) -> Self {
+        match source {
+            Source::Devices | Source::Modules => Self::Twin(Field::resolve(steps).0),
+            Source::Jobs => Self::Job(JobField::resolve(steps)),
+        }
+    }
+
+    pub fn of<'a>(&self, row: Row<'a>) -> Found<'a> {
+        match (self, row) {
+            (Self::Twin(field), Row::Twin(device)) => field.of(device),
+            (Self::Job(field), Row::Job(job)) => field.of(job),
+            _ => Found::Undefined,
+        }
+    }
+}
