@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Serialize, Serializer};
 use tokio::sync::Notify;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
@@ -56,15 +57,23 @@ impl Timestamp {
     }
 }
 
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_date(self.unix_seconds() / SECONDS_PER_DAY);
         let (hour, minute, second) = time_of_day(self.unix_seconds());
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        let fraction = self.0 % TICKS_PER_SECOND;
+        let (mut fraction, mut digits) = (self.0 % TICKS_PER_SECOND, 7);
         if fraction > 0 {
-            let digits = format!("{fraction:07}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
+            while fraction % 10 == 0 {
+                (fraction, digits) = (fraction / 10, digits - 1);
+            }
+            write!(f, ".{fraction:0digits$}")?;
         }
         f.write_str("Z")
     }

@@ -22,7 +22,7 @@ use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
 use crate::jobs::Jobs;
 use crate::listener::{self, Tasks};
 use crate::physics::Physics;
-use crate::registry::{Registry, twin_document};
+use crate::registry::{Registry, TwinDocument};
 use crate::seed::{self, Seed};
 use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
@@ -266,7 +266,7 @@ impl Emulator {
     /// A twin as `GET /twins/{id}` shows it.
     pub fn twin(&self, id: &str) -> Result<Value, CallError> {
         self.hub.catch_up();
-        Ok(self.hub.registry.read(id, twin_document)?)
+        Ok(self.hub.registry.read(id, |device| json!(TwinDocument(device)))?)
     }
 
     /// Patches a twin as `PATCH /twins/{id}` does, device notification included, without a request being

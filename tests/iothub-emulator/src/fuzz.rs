@@ -14,7 +14,7 @@ use crate::mqtt;
 use crate::query::{self, Data, Page};
 use crate::registry::Registry;
 use crate::settings::{JobSettings, QuerySettings};
-use crate::twins::{Change, Twin, reported_patch};
+use crate::twins::{Change, Plain, Twin, reported_patch};
 
 /// Most pages that a query of a few devices can have.
 const MOST_PAGES: usize = 8;
@@ -111,9 +111,9 @@ pub fn mqtt(input: &[u8]) -> Result<(), String> {
 
 /// Tags and desired properties, without versions and times.
 fn content(twin: &Twin) -> Value {
-    let mut desired = twin.desired.to_json();
-    desired.remove("$version");
-    json!({"tags": twin.tags().to_json(), "desired": desired})
+    let mut content = json!({"tags": twin.tags(), "desired": Plain(&twin.desired)});
+    content["desired"]["$version"].take();
+    content
 }
 
 fn few_devices() -> Result<Registry, HubError> {

@@ -1,16 +1,21 @@
 //! Self-signed certificates of devices, known by their thumbprints.
 
-use serde_json::{Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use crate::error::HubError;
 
 /// Primary and secondary thumbprint, upper case: 40 digits are a SHA-1, 64 a SHA-256.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Thumbprints([Option<Box<str>>; 2]);
 
 impl Thumbprints {
+    /// Those of an identity that has none.
+    pub const NONE: Self = Self([None, None]);
+
     /// Reads `authentication` of a `selfSigned` identity; there must be one thumbprint at least.
     pub fn parse(authentication: &Value) -> Result<Self, HubError> {
         let read = |name: &str| {
@@ -36,10 +41,15 @@ impl Thumbprints {
         let digests = [hex(&Sha1::digest(certificate)), hex(&Sha256::digest(certificate))];
         self.0.iter().flatten().any(|known| digests.iter().any(|digest| **known == **digest))
     }
+}
 
-    pub fn to_json(&self) -> Value {
+impl Serialize for Thumbprints {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let [primary, secondary] = &self.0;
-        json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary})
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("primaryThumbprint", primary)?;
+        map.serialize_entry("secondaryThumbprint", secondary)?;
+        map.end()
     }
 }
 
@@ -50,6 +60,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     /// Digests of "abc": FIPS 180-4, examples.
     #[test]

@@ -1,13 +1,12 @@
 //! Twin operations of a device over MQTT.
 
 use rumqttc::mqttbytes::v4::Publish;
-use serde_json::{Value, json};
 
 use super::topic::Request;
 use crate::error::{ErrorCode, HubError};
 use crate::hub::Hub;
 use crate::registry::Device;
-use crate::twins;
+use crate::twins::{self, ObjectRef};
 
 /// Carries out what a publish asks for, or answers why the hub's limits refuse it. Tells whether the connection goes
 /// on: not if it is no longer the device's, nor for refused telemetry, for which MQTT has no other word.
@@ -72,9 +71,8 @@ pub(super) fn handle(
 
 /// Both sections with their versions: no tags, no metadata.
 fn document(device: &Device) -> Vec<u8> {
-    let desired = Value::Object(device.twin.desired.to_json());
-    let reported = Value::Object(device.twin.reported.to_json());
-    json!({"desired": desired, "reported": reported}).to_string().into_bytes()
+    let sections = ObjectRef::Properties { desired: &device.twin.desired, reported: &device.twin.reported };
+    serde_json::to_vec(&sections).unwrap_or_default()
 }
 
 /// Merges a reported patch; `base` is the version it is meant for (azure-iot-sdk-java#1530).

@@ -13,11 +13,11 @@ mod row;
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::error::HubError;
 use crate::jobs::Jobs;
-use crate::registry::{Device, Field, Registry, twin_document};
+use crate::registry::{Device, Field, Registry, TwinDocument};
 use crate::settings::QuerySettings;
 use aggregate::Group;
 pub(crate) use ast::Source;
@@ -187,7 +187,7 @@ fn row(select: &Select, device: &Device) -> Json {
                 .filter_map(|(column, field)| Some((column.clone(), field.of(device).to_json()?)));
             Json::Object(cells.collect())
         }
-        Select::Whole | Select::Groups { .. } => twin_document(device),
+        Select::Whole | Select::Groups { .. } => json!(TwinDocument(device)),
     }
 }
 

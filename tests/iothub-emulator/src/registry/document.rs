@@ -1,13 +1,17 @@
 //! Devices as the JSON documents of the service API (twin and identity models of the service SDKs).
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::Device;
 use crate::clock::Timestamp;
 use crate::identity::Thumbprints;
-use crate::twins::Twin;
+use crate::twins::{Twin, WithMetadata};
 
 /// What a time is before anything happened.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -22,52 +26,80 @@ pub(crate) fn device_etag(device: &Device) -> String {
     STANDARD.encode(device.identity.revision.to_string())
 }
 
-pub(super) fn time(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| NEVER.to_owned(), |at| at.to_string())
+/// `GET /twins/{id}`; `tags` is left out when there are none.
+pub(crate) struct TwinDocument<'a>(pub &'a Device);
+
+impl Serialize for TwinDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Device { identity, twin, .. } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("deviceId", identity.id.device())?;
+        if let Some(module) = identity.id.module() {
+            map.serialize_entry("moduleId", module)?;
+        }
+        map.serialize_entry("etag", &twin_etag(twin))?;
+        map.serialize_entry("deviceEtag", &device_etag(self.0))?;
+        map.serialize_entry("status", self.0.status())?;
+        if let Some(reason) = &identity.status_reason {
+            map.serialize_entry("statusReason", reason)?;
+        }
+        map.serialize_entry("statusUpdateTime", &Time(identity.status_updated))?;
+        map.serialize_entry("connectionState", self.0.connection_state())?;
+        map.serialize_entry("lastActivityTime", &Time(self.0.last_activity))?;
+        map.serialize_entry("cloudToDeviceMessageCount", &0)?;
+        map.serialize_entry("authenticationType", identity.authentication_type())?;
+        map.serialize_entry("x509Thumbprint", thumbprints(self.0))?;
+        map.serialize_entry("modelId", "")?;
+        map.serialize_entry("version", &twin.version())?;
+        if let Some(tags) = twin.tags() {
+            map.serialize_entry("tags", &tags)?;
+        }
+        if let Some(managed) = &self.0.configurations {
+            map.serialize_entry("configurations", &managed.document())?;
+        }
+        map.serialize_entry("properties", &TwinProperties(twin))?;
+        map.serialize_entry("capabilities", &Capabilities { iot_edge: identity.iot_edge })?;
+        if let Some(scope) = edge_scope(self.0) {
+            map.serialize_entry("deviceScope", &scope)?;
+            map.serialize_entry::<_, [&str]>("parentScopes", &[])?;
+        }
+        map.end()
+    }
 }
 
-/// `GET /twins/{id}`; `tags` is left out when there are none.
-pub(crate) fn twin_document(device: &Device) -> Value {
-    let twin = &device.twin;
-    let mut document = Map::new();
-    let mut put = |key: &str, value: Value| drop(document.insert(key.to_owned(), value));
-    put("deviceId", device.identity.id.device().into());
-    if let Some(module) = device.identity.id.module() {
-        put("moduleId", module.into());
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Capabilities {
+    iot_edge: bool,
+}
+
+struct TwinProperties<'a>(&'a Twin);
+
+impl Serialize for TwinProperties<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("desired", &WithMetadata(&self.0.desired))?;
+        map.serialize_entry("reported", &WithMetadata(&self.0.reported))?;
+        map.end()
     }
-    put("etag", twin_etag(twin).into());
-    put("deviceEtag", device_etag(device).into());
-    put("status", device.status().into());
-    if let Some(reason) = &device.identity.status_reason {
-        put("statusReason", (**reason).into());
+}
+
+/// A time, or the one before anything happened.
+pub(super) struct Time(pub Option<Timestamp>);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(at) => at.fmt(f),
+            None => f.write_str(NEVER),
+        }
     }
-    put("statusUpdateTime", time(device.identity.status_updated).into());
-    put("connectionState", device.connection_state().into());
-    put("lastActivityTime", time(device.last_activity).into());
-    put("cloudToDeviceMessageCount", 0.into());
-    put("authenticationType", device.identity.authentication_type().into());
-    put("x509Thumbprint", thumbprints(device));
-    put("modelId", "".into());
-    put("version", twin.version().into());
-    if !twin.tags().is_empty() {
-        put("tags", twin.tags().to_json().into());
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
-    if let Some(managed) = &device.configurations {
-        put("configurations", managed.document().into());
-    }
-    put(
-        "properties",
-        json!({
-            "desired": twin.desired.to_json_with_metadata(),
-            "reported": twin.reported.to_json_with_metadata(),
-        }),
-    );
-    put("capabilities", json!({"iotEdge": device.identity.iot_edge}));
-    if let Some(scope) = edge_scope(device) {
-        put("deviceScope", scope.into());
-        put("parentScopes", json!([]));
-    }
-    Value::Object(document)
 }
 
 /// The scope that the hub gives to an Edge device.
@@ -85,8 +117,8 @@ pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
         "generationId": identity.generation.to_string(),
         "etag": device_etag(device),
         "connectionState": device.connection_state(),
-        "connectionStateUpdatedTime": time(device.connection_changed),
-        "lastActivityTime": time(device.last_activity),
+        "connectionStateUpdatedTime": Time(device.connection_changed),
+        "lastActivityTime": Time(device.last_activity),
         "cloudToDeviceMessageCount": 0,
         "authentication": {
             "symmetricKey": {"primaryKey": keys[0], "secondaryKey": keys[1]},
@@ -102,7 +134,7 @@ pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
     }
     put("status", device.status().into());
     put("statusReason", identity.status_reason.as_deref().into());
-    put("statusUpdatedTime", time(identity.status_updated).into());
+    put("statusUpdatedTime", json!(Time(identity.status_updated)));
     put("capabilities", json!({"iotEdge": identity.iot_edge}));
     if let Some(scope) = edge_scope(device) {
         put("deviceScope", scope.into());
@@ -111,6 +143,6 @@ pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
     document
 }
 
-fn thumbprints(device: &Device) -> Value {
-    device.identity.thumbprints.as_deref().unwrap_or(&Thumbprints::default()).to_json()
+fn thumbprints(device: &Device) -> &Thumbprints {
+    device.identity.thumbprints.as_deref().unwrap_or(&Thumbprints::NONE)
 }

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{Device, document};
-use crate::twins::{Found, ObjectRef, find_in};
+use super::Device;
+use super::document::{self, Time};
+use crate::twins::{Found, ObjectRef};
 
 /// A path of a query, its first step resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +90,9 @@ impl Field {
                 Some(reason) => text(reason),
                 None => Found::Null,
             },
-            Root::StatusUpdateTime => owned(document::time(device.identity.status_updated)),
+            Root::StatusUpdateTime => owned(Time(device.identity.status_updated).to_string()),
             Root::ConnectionState => text(device.connection_state()),
-            Root::LastActivityTime => owned(document::time(device.last_activity)),
+            Root::LastActivityTime => owned(Time(device.last_activity).to_string()),
             Root::CloudToDeviceMessageCount => Found::Number(0.into()),
             Root::AuthenticationType => text(device.identity.authentication_type()),
             Root::Version => Found::Number(device.twin.version().into()),
@@ -99,11 +100,9 @@ impl Field {
     }
 
     fn in_tags<'a>(&self, device: &'a Device) -> Found<'a> {
-        let tags = device.twin.tags();
         match &*self.rest {
-            [] if tags.is_empty() => Found::Undefined,
-            [] => Found::Object(ObjectRef::Tree(tags)),
-            path => find_in(tags, path),
+            [] => device.twin.tags().map_or(Found::Undefined, Found::Object),
+            path => device.twin.find_tag(path),
         }
     }
 

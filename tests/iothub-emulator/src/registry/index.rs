@@ -46,7 +46,7 @@ impl Index {
         while let Some(change) = pending.pop_front_if(|change| change.at.plus(self.lag) <= now) {
             let devices = seen.get_or_insert_with(|| self.seen.exclusive());
             match change.device {
-                Some(device) => drop(devices.insert(change.id, Box::new(device))),
+                Some(device) => drop(devices.insert(change.id, Box::new(Mutex::new(device)))),
                 None => drop(devices.remove(&change.id)),
             }
         }

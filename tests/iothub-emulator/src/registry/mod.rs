@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ErrorCode, HubError};
 use crate::identity::{DeviceId, IdentityUpdate};
 pub(crate) use device::Device;
-pub(crate) use document::{device_etag, identity_document, twin_document, twin_etag};
+pub(crate) use document::{TwinDocument, device_etag, identity_document, twin_etag};
 pub(crate) use field::Field;
 use index::Index;
 
-/// Devices that a scan looks at before it lets writers in: a tenth of a millisecond.
+/// Devices that a scan looks at before others can be added and removed: a tenth of a millisecond.
 const SCAN_CHUNK: usize = 512;
 
 /// Most modules of a device ("IoT Hub quotas and throttling").
@@ -28,7 +28,8 @@ const MODULES_MAX: usize = 50;
 
 /// Devices by their ids, or modules by `{device}/{module}`: what the two are is the same.
 ///
-/// One lock for all of them: what is done under it takes microseconds, and long scans let go of it.
+/// A lock for which devices there are, and one for each device: a scan and those who write to twins do not wait for each
+/// other. The first is held while the second is, so that nobody writes to a device that is gone.
 #[derive(Default)]
 pub(crate) struct Registry {
     devices: RwLock<Devices>,
@@ -45,7 +46,7 @@ impl fmt::Debug for Registry {
 }
 
 /// Devices of their own: the nodes of a map filled in order are half empty.
-type Devices = BTreeMap<DeviceId, Box<Device>>;
+type Devices = BTreeMap<DeviceId, Box<Mutex<Device>>>;
 
 impl Registry {
     /// A registry whose queries see it as it was `lag` ago.
@@ -85,7 +86,8 @@ impl Registry {
     }
 
     pub fn read<T>(&self, id: &str, look: impl FnOnce(&Device) -> T) -> Result<T, HubError> {
-        self.shared().get(id).map(|device| look(device)).ok_or_else(|| HubError::device_not_found(id))
+        let devices = self.shared();
+        devices.get(id).map(|device| look(&locked(device))).ok_or_else(|| HubError::device_not_found(id))
     }
 
     pub fn write<T>(
@@ -93,10 +95,10 @@ impl Registry {
         id: &str,
         change: impl FnOnce(&mut Device) -> Result<T, HubError>,
     ) -> Result<T, HubError> {
-        let mut devices = self.exclusive();
-        let device = devices.get_mut(id).ok_or_else(|| HubError::device_not_found(id))?;
-        let result = change(device)?;
-        self.note(device);
+        let devices = self.shared();
+        let mut device = locked(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?);
+        let result = change(&mut device)?;
+        self.note(&device);
         Ok(result)
     }
 
@@ -120,10 +122,10 @@ impl Registry {
             let text = format!("A device can have {MODULES_MAX} modules at most");
             return Err(HubError::new(ErrorCode::TooManyModulesOnDevice, text));
         }
-        let mut device = Box::new(Device::new(id.clone(), self.next_generation(now), update, now));
+        let mut device = Device::new(id.clone(), self.next_generation(now), update, now);
         let result = first_change(&mut device)?;
         self.note(&device);
-        devices.insert(id, device);
+        devices.insert(id, Box::new(Mutex::new(device)));
         Ok(result)
     }
 
@@ -134,7 +136,7 @@ impl Registry {
         agreed: impl FnOnce(&Device) -> Result<(), HubError>,
     ) -> Result<(), HubError> {
         let mut devices = self.exclusive();
-        agreed(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?)?;
+        agreed(&locked(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?))?;
         if let Some((id, _)) = devices.remove_entry(id) {
             self.note_removal(&id);
         }
@@ -143,7 +145,7 @@ impl Registry {
 
     /// All modules of a device.
     pub fn modules_of<T>(&self, device: &str, look: impl Fn(&Device) -> T) -> Vec<T> {
-        on_device(&self.shared(), device).map(|(_, module)| look(module)).collect()
+        on_device(&self.shared(), device).map(|(_, module)| look(&locked(module))).collect()
     }
 
     /// Removes all modules of a device, and ends their sessions.
@@ -156,36 +158,30 @@ impl Registry {
         }
     }
 
-    /// Looks at the devices after `after` in the order of their ids until `look` breaks. Writers get their
-    /// turn between chunks, so this is no snapshot, as the hub's index is none.
+    /// Looks at the devices after `after` in the order of their ids until `look` breaks. Twins are written meanwhile, and
+    /// devices come and go between chunks, so this is no snapshot, as the hub's index is none.
     pub fn scan(&self, after: Option<&str>, mut look: impl FnMut(&Device) -> ControlFlow<()>) {
+        self.walk(after, |device| look(&locked(device)));
+    }
+
+    /// As [`Registry::scan`] over all devices, to change them.
+    pub fn scan_mut(&self, mut change: impl FnMut(&mut Device) -> ControlFlow<()>) {
+        self.walk(None, |device| {
+            let mut device = locked(device);
+            let goes_on = change(&mut device);
+            self.note(&device);
+            goes_on
+        });
+    }
+
+    fn walk(&self, after: Option<&str>, mut visit: impl FnMut(&Mutex<Device>) -> ControlFlow<()>) {
         let mut after = after.map(str::to_owned);
         loop {
             let devices = self.shared();
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let mut last = None;
             for (id, device) in devices.range::<str, _>((from, Bound::Unbounded)).take(SCAN_CHUNK) {
-                if look(device).is_break() {
-                    return;
-                }
-                last = Some(id);
-            }
-            match last {
-                Some(id) => after = Some(id.as_str().to_owned()),
-                None => return,
-            }
-        }
-    }
-
-    /// As [`Registry::scan`] over all devices, to change them.
-    pub fn scan_mut(&self, mut change: impl FnMut(&mut Device) -> ControlFlow<()>) {
-        let mut after: Option<String> = None;
-        loop {
-            let mut devices = self.exclusive();
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let mut last = None;
-            for (id, device) in devices.range_mut::<str, _>((from, Bound::Unbounded)).take(SCAN_CHUNK) {
-                if change(device).is_break() {
+                if visit(device).is_break() {
                     return;
                 }
                 last = Some(id);
@@ -205,7 +201,15 @@ impl Registry {
     }
 }
 
-fn on_device<'a>(modules: &'a Devices, device: &str) -> impl Iterator<Item = (&'a DeviceId, &'a Device)> {
+/// A panic elsewhere leaves plain data behind.
+fn locked(device: &Mutex<Device>) -> MutexGuard<'_, Device> {
+    device.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn on_device<'a>(
+    modules: &'a Devices,
+    device: &str,
+) -> impl Iterator<Item = (&'a DeviceId, &'a Mutex<Device>)> {
     let start = format!("{device}/");
     let from = (Bound::Excluded(start.as_str()), Bound::Unbounded);
     let modules = modules.range::<str, _>(from).map(|(id, module)| (id, &**module));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue, RETRY_AFTER, SERVER, VARY};
 use http::{Response, StatusCode};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::body::AnswerBody;
 use crate::clock::Timestamp;
@@ -24,10 +24,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    // Every caller made the document for this answer.
-    #[allow(clippy::needless_pass_by_value)]
-    pub fn json(body: Value) -> Self {
-        Self { body: Some(body.to_string().into()), ..Self::default() }
+    /// With a document for its body. No document of ours can fail to be one.
+    pub fn json(body: &impl Serialize) -> Self {
+        Self { body: Some(serde_json::to_vec(body).unwrap_or_default().into()), ..Self::default() }
     }
 
     /// Bytes of the body.

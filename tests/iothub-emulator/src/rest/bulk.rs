@@ -75,7 +75,7 @@ pub(super) fn run(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
         }
     }
     let successful = errors.is_empty();
-    let answer = Answer::json(json!({ "isSuccessful": successful, "errors": errors, "warnings": warnings }));
+    let answer = Answer::json(&json!({ "isSuccessful": successful, "errors": errors, "warnings": warnings }));
     if successful {
         return Ok(answer);
     }

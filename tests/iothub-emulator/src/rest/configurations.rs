@@ -1,7 +1,5 @@
 //! Configurations: `/configurations`, `/configurations/{id}`, test queries, and content applied to an Edge device.
 
-use serde_json::Value;
-
 use super::answer::Answer;
 use super::precondition::Precondition;
 use super::request::Request;
@@ -16,7 +14,7 @@ pub(super) fn list(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
         Some(Ok(top)) if top > 0 => top,
         Some(_) => return Err(HubError::invalid("top must be a positive number")),
     };
-    Ok(Answer::json(Value::Array(hub.configurations.list(top))))
+    Ok(Answer::json(&hub.configurations.list(top)))
 }
 
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
@@ -41,7 +39,7 @@ pub(super) fn delete(hub: &Hub, id: &str, request: &Request) -> Result<Answer, H
 }
 
 pub(super) fn test(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
-    Ok(Answer::json(test_queries(&request.json()?, &hub.queries)))
+    Ok(Answer::json(&test_queries(&request.json()?, &hub.queries)))
 }
 
 pub(super) fn apply(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubError> {
@@ -50,5 +48,5 @@ pub(super) fn apply(hub: &Hub, id: &str, request: &Request) -> Result<Answer, Hu
 }
 
 fn answer(shown: Shown) -> Answer {
-    Answer { etag: Some(shown.etag), ..Answer::json(shown.document) }
+    Answer { etag: Some(shown.etag), ..Answer::json(&shown.document) }
 }

@@ -28,13 +28,13 @@ pub(super) fn list(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
         devices.push(document(hub, device));
         if devices.len() < top { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    Ok(Answer::json(Value::Array(devices)))
+    Ok(Answer::json(&devices))
 }
 
 /// All modules of a device.
 pub(super) fn list_modules(hub: &Hub, id: &str) -> Result<Answer, HubError> {
     hub.registry.read(id, |_| ())?;
-    Ok(Answer::json(hub.modules.modules_of(id, |module| document(hub, module)).into()))
+    Ok(Answer::json(&hub.modules.modules_of(id, |module| document(hub, module))))
 }
 
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
@@ -83,5 +83,5 @@ fn document(hub: &Hub, device: &Device) -> Value {
 }
 
 fn answer(hub: &Hub, device: &Device) -> Answer {
-    Answer { etag: Some(device_etag(device)), ..Answer::json(document(hub, device)) }
+    Answer { etag: Some(device_etag(device)), ..Answer::json(&document(hub, device)) }
 }

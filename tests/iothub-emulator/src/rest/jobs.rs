@@ -10,18 +10,18 @@ use crate::error::HubError;
 use crate::hub::Hub;
 
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
-    hub.jobs.get(id, hub.clock.now()).map(Answer::json)
+    hub.jobs.get(id, hub.clock.now()).map(|job| Answer::json(&job))
 }
 
 pub(super) fn put(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubError> {
     let receipt = hub.jobs.schedule(hub, id, &request.json()?)?;
     // A job that starts now knows its devices when it is answered.
     hub.catch_up();
-    Ok(Answer::json(receipt))
+    Ok(Answer::json(&receipt))
 }
 
 pub(super) fn cancel(hub: &Hub, id: &str) -> Result<Answer, HubError> {
-    hub.jobs.cancel(id, hub.clock.now()).map(Answer::json)
+    hub.jobs.cancel(id, hub.clock.now()).map(|job| Answer::json(&job))
 }
 
 /// An array with its continuation in a header, which is what Node reads; Python's `query_scheduled_jobs` expects an
@@ -39,5 +39,5 @@ pub(super) fn list(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
     let (jobs, last) = hub.jobs.list(kind.as_deref(), status.as_deref(), after.as_deref(), limit, now);
     let mut headers = vec![(ITEM_TYPE, "JobResponse".to_owned())];
     headers.extend(last.map(|last| (CONTINUATION, URL_SAFE_NO_PAD.encode(last))));
-    Ok(Answer { headers, ..Answer::json(jobs.into()) })
+    Ok(Answer { headers, ..Answer::json(&jobs) })
 }

@@ -10,7 +10,7 @@ use crate::registry::Device;
 
 pub(super) fn devices(hub: &Hub) -> Answer {
     let (total, enabled) = count(hub, |device| device.identity.enabled);
-    Answer::json(json!({
+    Answer::json(&json!({
         "totalDeviceCount": total,
         "enabledDeviceCount": enabled,
         "disabledDeviceCount": total - enabled,
@@ -19,7 +19,7 @@ pub(super) fn devices(hub: &Hub) -> Answer {
 
 pub(super) fn service(hub: &Hub) -> Answer {
     let (_, connected) = count(hub, Device::is_connected);
-    Answer::json(json!({ "connectedDeviceCount": connected }))
+    Answer::json(&json!({ "connectedDeviceCount": connected }))
 }
 
 /// All devices, and those of which `wanted` is true.

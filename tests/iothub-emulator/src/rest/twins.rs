@@ -5,7 +5,7 @@ use super::precondition::Precondition;
 use super::request::Request;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::registry::{Device, twin_document, twin_etag};
+use crate::registry::{Device, TwinDocument, twin_etag};
 use crate::twins::Change;
 
 pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
@@ -24,5 +24,5 @@ pub(super) fn write(hub: &Hub, id: &str, request: &Request, replace: bool) -> Re
 }
 
 fn answer(device: &Device) -> Answer {
-    Answer { etag: Some(twin_etag(&device.twin)), ..Answer::json(twin_document(device)) }
+    Answer { etag: Some(twin_etag(&device.twin)), ..Answer::json(&TwinDocument(device)) }
 }

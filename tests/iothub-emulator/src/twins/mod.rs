@@ -3,6 +3,7 @@
 //! How a twin is kept in memory is known to this folder alone.
 
 mod change;
+mod json;
 mod limits;
 mod packed;
 mod pool;
@@ -14,8 +15,10 @@ use serde_json::{Map, Value as Json};
 use crate::clock::Timestamp;
 use crate::error::HubError;
 pub(crate) use change::{Change, checked_reported_patch, reported_patch};
+pub(crate) use json::{Plain, WithMetadata};
 use packed::Packed;
-pub(crate) use section::{Found, ObjectRef, Section, find_in};
+use section::find_in;
+pub(crate) use section::{Found, ObjectRef, Section};
 use tree::{Children, Stamp};
 
 /// The twin of one device.
@@ -40,8 +43,14 @@ impl Twin {
         self.writes + self.reported.version
     }
 
-    pub fn tags(&self) -> &Packed {
-        &self.tags
+    /// None if there are none.
+    pub fn tags(&self) -> Option<ObjectRef<'_>> {
+        (!self.tags.is_empty()).then_some(ObjectRef::Tree(&self.tags))
+    }
+
+    /// Follows a path below the tags.
+    pub fn find_tag(&self, path: &[Box<str>]) -> Found<'_> {
+        find_in(&self.tags, path)
     }
 
     /// PATCH from the service side: merges both sections, or neither if one of them would get too large.
@@ -135,7 +144,7 @@ mod tests {
         ] {
             assert!(twin.patch(&change(&body), at(2)).is_err());
             assert_eq!((twin.writes, twin.desired.version), counters);
-            assert!(twin.tags().find(&["k0".into()]).is_some());
+            assert!(!twin.find_tag(&["k0".into()]).is_undefined());
             assert!(twin.desired.find(&["ok".into()]).is_undefined());
         }
         twin.patch(&change(&json!({"properties": {"desired": {"l": "x".repeat(31)}}})), at(2)).unwrap();
@@ -147,7 +156,7 @@ mod tests {
         twin.patch(&change(&json!({"tags": {"a": 1}, "properties": {"desired": {"b": 1, "c": 2}}})), at(1))
             .unwrap();
         twin.put(&change(&json!({"properties": {"desired": {"d": 3}}})), at(2)).unwrap();
-        assert_eq!(Json::Object(twin.desired.to_json()), json!({"d": 3, "$version": 3}));
-        assert_eq!(Json::Object(twin.tags().to_json()), json!({"a": 1}));
+        assert_eq!(serde_json::to_value(Plain(&twin.desired)).unwrap(), json!({"d": 3, "$version": 3}));
+        assert_eq!(serde_json::to_value(twin.tags()).unwrap(), json!({"a": 1}));
     }
 }

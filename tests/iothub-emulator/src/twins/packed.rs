@@ -6,7 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
-use serde_json::{Map, Number, Value as Json};
+use serde_json::{Number, Value as Json};
 
 use super::pool::Pool;
 use super::tree::{Children, Node, Stamp, Value};
@@ -129,54 +129,9 @@ impl Packed {
         })
     }
 
-    /// The properties as JSON, without metadata.
-    pub fn to_json(&self) -> Map<String, Json> {
-        self.members(0, self.steps().len())
-    }
-
-    /// The object at a place as JSON.
-    pub fn object_at(&self, at: usize) -> Map<String, Json> {
-        let end = self.steps().get(at).map_or(at, |step| step.end);
-        self.members(at + 1, end)
-    }
-
-    /// The `$metadata` entries of all nodes.
-    pub(super) fn metadata(&self, stamps: &Stamps, uniform: Stamp) -> Map<String, Json> {
-        self.metadata_between(0, self.steps().len(), stamps, uniform)
-    }
-
-    /// The `$metadata` of the node at a place.
-    pub(super) fn metadata_at(&self, at: usize, stamps: &Stamps, uniform: Stamp) -> Map<String, Json> {
-        let mut map = stamp_at(at, stamps, uniform).to_json();
-        let end = self.steps().get(at).map_or(at, |step| step.end);
-        map.extend(self.metadata_between(at + 1, end, stamps, uniform));
-        map
-    }
-
-    fn metadata_between(&self, from: usize, to: usize, stamps: &Stamps, uniform: Stamp) -> Map<String, Json> {
-        let entries = self.between(from, to).map(|(at, step)| {
-            (step.key.0.as_ref().to_owned(), Json::Object(self.metadata_at(at, stamps, uniform)))
-        });
-        entries.collect()
-    }
-
-    fn members(&self, from: usize, to: usize) -> Map<String, Json> {
-        let members = self.between(from, to).filter_map(|(at, step)| {
-            let value = match self.leaf(at)? {
-                Leaf::Bool(value) => Json::Bool(value),
-                Leaf::Number(value) => Json::Number(value.clone()),
-                Leaf::Text(value) => Json::String(value.to_owned()),
-                Leaf::Array(items) => Json::Array(items.to_vec()),
-                Leaf::Object => Json::Object(self.members(at + 1, step.end)),
-            };
-            Some((step.key.0.as_ref().to_owned(), value))
-        });
-        members.collect()
-    }
-
     fn children(&self, from: usize, to: usize, stamps: &Stamps, uniform: Stamp) -> Children {
         let slot = |step: &Step| step.slot.and_then(|slot| self.0.as_deref()?.slots.get(slot));
-        let nodes = self.between(from, to).map(|(at, step)| {
+        let nodes = self.steps_between(from, to).map(|(at, step)| {
             let value = match slot(step) {
                 Some(Slot::Bool(value)) => Value::Bool(*value),
                 Some(Slot::Number(value)) => Value::Number(value.clone()),
@@ -189,8 +144,12 @@ impl Packed {
         nodes.collect()
     }
 
-    /// The steps of one level, with their places.
-    fn between(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, &Step)> {
+    /// The places of one level, with their keys.
+    pub(super) fn between(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, &str)> {
+        self.steps_between(from, to).map(|(at, step)| (at, &*step.key.0))
+    }
+
+    fn steps_between(&self, from: usize, to: usize) -> impl Iterator<Item = (usize, &Step)> {
         let steps = self.steps();
         let mut at = from;
         std::iter::from_fn(move || {
@@ -198,6 +157,16 @@ impl Packed {
             let here = std::mem::replace(&mut at, step.end);
             Some((here, step))
         })
+    }
+
+    /// Number of places.
+    pub(super) fn len(&self) -> usize {
+        self.steps().len()
+    }
+
+    /// The first place that is not below this one.
+    pub(super) fn end_of(&self, at: usize) -> usize {
+        self.steps().get(at).map_or(at, |step| step.end)
     }
 
     fn steps(&self) -> &[Step] {
@@ -234,6 +203,7 @@ fn write(tree: &Children, steps: &mut Vec<Step>, slots: &mut Vec<Slot>, stamps: 
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::object;
     use super::*;
     use crate::clock::Timestamp;
     use serde_json::json;
@@ -261,7 +231,7 @@ mod tests {
                 let mut tree = tree(&json, 1);
                 let (plain, _) = Packed::new(&tree, stamp(1));
                 assert_eq!(
-                    (Json::Object(plain.to_json()), plain.is_empty()),
+                    (Json::Object(object(plain.members())), plain.is_empty()),
                     (json.clone(), json == json!({}))
                 );
                 tree.merge(patch.as_object().unwrap(), stamp(2));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value as Json};
 
+use super::json::{Members, Metadata, object};
 use super::limits;
 use super::packed::{Leaf, Packed, Stamps, stamp_at};
 use super::tree::{Children, Stamp};
@@ -89,25 +90,16 @@ impl Section {
         Ok(Self { tree, stamps, stamp, version })
     }
 
-    /// As a device sees it: the properties and `$version`.
-    pub fn to_json(&self) -> Map<String, Json> {
-        let mut map = self.tree.to_json();
-        map.insert("$version".to_owned(), self.version.into());
-        map
+    pub(super) fn members(&self) -> Members<'_> {
+        self.tree.members()
     }
 
-    /// As a service sees it: the properties, `$metadata` and `$version`.
-    pub fn to_json_with_metadata(&self) -> Map<String, Json> {
-        let mut map = self.tree.to_json();
-        map.insert("$metadata".to_owned(), self.metadata().into());
-        map.insert("$version".to_owned(), self.version.into());
-        map
+    pub(super) fn metadata(&self) -> Metadata<'_> {
+        Metadata { members: self.members(), own: self.stamp, stamps: &self.stamps, uniform: self.stamp }
     }
 
-    fn metadata(&self) -> Map<String, Json> {
-        let mut map = self.stamp.to_json();
-        map.extend(self.tree.metadata(&self.stamps, self.stamp));
-        map
+    pub(super) fn metadata_at(&self, at: usize) -> Metadata<'_> {
+        self.tree.metadata_at(at, &self.stamps, self.stamp)
     }
 
     /// Follows a path below `properties.desired` or `properties.reported`.
@@ -172,27 +164,8 @@ impl Found<'_> {
             Self::Number(value) => Json::Number(value.clone()),
             Self::Text(value) => Json::String(value.clone().into_owned()),
             Self::Array(items) => Json::Array(items.to_vec()),
-            Self::Object(object) => Json::Object(object.to_json()),
+            Self::Object(found) => Json::Object(object(found)),
         })
-    }
-}
-
-impl ObjectRef<'_> {
-    fn to_json(&self) -> Map<String, Json> {
-        match self {
-            Self::Tree(tree) => tree.to_json(),
-            Self::Node(tree, at) => tree.object_at(*at),
-            Self::Section(section) => section.to_json(),
-            Self::Properties { desired, reported } => {
-                let section = |section: &Section| Json::Object(section.to_json());
-                [("desired".to_owned(), section(desired)), ("reported".to_owned(), section(reported))]
-                    .into_iter()
-                    .collect()
-            }
-            Self::SectionMetadata(section) => section.metadata(),
-            Self::NodeMetadata(section, at) => section.tree.metadata_at(*at, &section.stamps, section.stamp),
-            Self::Fixed(map) => map.clone(),
-        }
     }
 }
 

@@ -84,18 +84,6 @@ impl FromIterator<(Arc<str>, Node)> for Children {
     }
 }
 
-impl Stamp {
-    /// `$lastUpdated`, and `$lastUpdatedVersion` where there is one.
-    pub fn to_json(self) -> Map<String, Json> {
-        let mut map = Map::new();
-        map.insert("$lastUpdated".to_owned(), self.at.to_string().into());
-        if let Some(version) = self.version {
-            map.insert("$lastUpdatedVersion".to_owned(), version.into());
-        }
-        map
-    }
-}
-
 impl Value {
     /// What is stored for `json`. Nulls of an object are dropped; the object itself stays, be it empty.
     fn written(json: &Json, stamp: Stamp) -> Self {
@@ -117,6 +105,7 @@ impl Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::{Metadata, object};
     use super::super::packed::{Packed, Stamps};
     use super::*;
     use serde_json::json;
@@ -155,7 +144,7 @@ mod tests {
         ];
         for (base, patch, expected) in table {
             assert_eq!(
-                Json::Object(packed(&merged(&base, &patch)).0.to_json()),
+                Json::Object(object(packed(&merged(&base, &patch)).0.members())),
                 expected,
                 "{base} + {patch}"
             );
@@ -167,10 +156,14 @@ mod tests {
         let tree = merged(&json!({"a": {"b": 1, "c": 2}, "d": 3}), &json!({"a": {"b": null}}));
         let old = json!({"$lastUpdated": "1970-01-01T00:00:01Z", "$lastUpdatedVersion": 2});
         let expected = json!({
+            "$lastUpdated": "1970-01-01T00:00:02Z",
+            "$lastUpdatedVersion": 3,
             "a": {"$lastUpdated": "1970-01-01T00:00:02Z", "$lastUpdatedVersion": 3, "c": old},
             "d": old,
         });
         let (packed, stamps) = packed(&tree);
-        assert_eq!(Json::Object(packed.metadata(&stamps, stamp(0, 0))), expected);
+        let all =
+            Metadata { members: packed.members(), own: stamp(2, 3), stamps: &stamps, uniform: stamp(0, 0) };
+        assert_eq!(Json::Object(object(all)), expected);
     }
 }
