@@ -6,6 +6,10 @@
 mod hub;
 mod node_device;
 mod node_service;
+mod node_service_bulk;
+mod node_service_configurations;
+mod node_service_jobs;
+mod node_service_modules;
 mod python_device;
 mod python_service;
 mod scripts;
