@@ -11,6 +11,13 @@ run(async ([ownKey, oddId]) => {
   await step('create again', () => hub.create({ deviceId: 'n-1' }));
   const authentication = { symmetricKey: { primaryKey: ownKey, secondaryKey: ownKey } };
   await step('create with keys', async () => body(await hub.create({ deviceId: 'n-2', authentication })));
+  const x509Thumbprint = { primaryThumbprint: 'a'.repeat(40), secondaryThumbprint: 'b'.repeat(64) };
+  await step('create with thumbprints', async () =>
+    body(await hub.create({ deviceId: 'n-3', authentication: { x509Thumbprint } }))
+  );
+  await hub.delete('n-3');
+  const issued = { type: 'certificateAuthority' };
+  await step('certificate authority', () => hub.create({ deviceId: 'n-4', authentication: issued }));
   await step('create odd', async () => body(await hub.create({ deviceId: oddId })).deviceId);
   await step('get odd', async () => body(await hub.get(oddId)).deviceId);
   await step('get', async () => body(await hub.get('n-1')));

@@ -17,6 +17,18 @@ def create(device_id, key=""):
 step("create", lambda: plain(create("p-1")))
 step("create again", lambda: plain(create("p-1")))
 step("create with keys", lambda: plain(create("p-2", own_key)))
+thumbprints = "a" * 40, "b" * 64
+step("create with thumbprints", lambda: plain(hub.create_device_with_x509("p-3", *thumbprints, "enabled")))
+
+
+def update_thumbprints():
+    turned = thumbprints[::-1]
+    return plain(hub.update_device_with_x509("p-3", None, *turned, "disabled"))
+
+
+step("update thumbprints", update_thumbprints)
+hub.delete_device("p-3")
+step("certificate authority", lambda: plain(hub.create_device_with_certificate_authority("p-4", "enabled")))
 step("create odd", lambda: create(odd_id).device_id)
 step("get odd", lambda: hub.get_device(odd_id).device_id)
 device = hub.get_device("p-1")
