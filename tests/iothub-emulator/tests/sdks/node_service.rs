@@ -44,6 +44,7 @@ async fn identities() {
             ("update missing", "DeviceNotFoundError", 404, "Device nobody not registered"),
             ("delete missing", "DeviceNotFoundError", 404, "Device n-2 not registered"),
             ("wrong key", "UnauthorizedError", 401, "Unauthorized"),
+            ("token credential", "UnauthorizedError", 401, "Unauthorized"),
         ] {
             steps.fails(step, kind, status, text);
         }

@@ -44,7 +44,17 @@ async fn configurations() {
     let edited = json!({"blob": {"uri": "u", "n": 2}, "own": 1});
     assert_eq!(steps.ok("before the tick"), &json!([state(&edited, Some("c-1")), state(&json!({}), None)]));
     let mended = state(&json!({"blob": blob, "own": 1}), Some("c-1"));
-    assert_eq!(steps.ok("after the tick"), &json!([mended, state(&json!({"blob": blob}), Some("c-1"))]));
+    let late = state(&json!({"blob": blob}), Some("c-1"));
+    assert_eq!(steps.ok("after the tick"), &json!([mended, late]));
+
+    // The higher priority wins where paths meet; with it gone, the next one applies.
+    let below = json!({
+        "desired": {"blob": {"uri": "w", "n": 1}, "own": 1},
+        "configurations": {"c-1": {"status": "Targeted"}, "c-2": {"status": "Applied"}},
+    });
+    assert_eq!(steps.ok("below another"), &below);
+    assert_eq!(steps.ok("counted below"), &json!({"targetedCount": 2, "appliedCount": 0}));
+    assert_eq!(steps.ok("alone again"), &mended);
 
     assert_eq!((&steps.ok("update")["priority"], &steps.ok("update")["etag"]), (&json!(6), &json!("Mg==")));
     assert_eq!(

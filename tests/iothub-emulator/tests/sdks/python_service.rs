@@ -62,6 +62,7 @@ async fn identities() {
         ("delete stale", 412, "ErrorCode:PreconditionFailed;"),
         ("delete missing", 404, "ErrorCode:DeviceNotFound;"),
         ("wrong key", 401, "ErrorCode:IotHubUnauthorizedAccess;"),
+        ("token credential", 401, "ErrorCode:IotHubUnauthorizedAccess;"),
     ] {
         steps.fails(step, "HttpOperationError", status, text);
     }

@@ -43,6 +43,13 @@ run(async () => {
   await step('after the tick', async () => [await device('in'), await device('out')]);
   await step('counted', () => get('c-1'));
 
+  const over = { deviceContent: { 'properties.desired.blob.uri': 'w' } };
+  await hub.addConfiguration({ id: 'c-2', content: over, targetCondition: first.targetCondition, priority: 9 });
+  await step('below another', () => device('in'));
+  await step('counted below', async () => (await get('c-1')).systemMetrics.results);
+  await hub.removeConfiguration('c-2');
+  await step('alone again', () => device('in'));
+
   await step('update', async () => body(await hub.updateConfiguration({ ...added, priority: 6 })));
   await step('update stale', () => hub.updateConfiguration({ ...added, priority: 7 }));
   await step('update any', async () => body(await hub.updateConfiguration({ ...added, priority: 8 }, true)));

@@ -1,7 +1,8 @@
 // azure-iothub, Registry: identities.
 'use strict';
 
-const { registry } = require('./registry.cjs');
+const { Registry } = require('azure-iothub');
+const { dialling, registry } = require('./registry.cjs');
 const { run, step } = require('./steps.cjs');
 
 run(async ([ownKey, oddId]) => {
@@ -30,4 +31,7 @@ run(async ([ownKey, oddId]) => {
   await step('delete missing', () => hub.delete('n-2'));
   const wrong = process.env.SERVICE_CONNECTION_STRING.replace(/SharedAccessKey=.*/, `SharedAccessKey=${ownKey}`);
   await step('wrong key', () => registry(wrong).get('n-1'));
+  const [, host] = /HostName=([^;]*)/.exec(wrong);
+  const credential = { getToken: async () => ({ token: 'a.b.c', expiresOnTimestamp: Date.now() + 3_600_000 }) };
+  await step('token credential', () => dialling(Registry.fromTokenCredential(host, credential)).get('n-1'));
 });

@@ -2,8 +2,10 @@
 
 import re
 import sys
+import time
 
-from service import CONNECTION_STRING, plain, registry
+from azure.core.credentials import AccessToken
+from service import CONNECTION_STRING, IoTHubRegistryManager, plain, registry
 from steps import step
 
 own_key, odd_id = sys.argv[1:]
@@ -53,3 +55,13 @@ step("delete missing", lambda: hub.delete_device("p-2"))
 step("retried", lambda: plain(hub.get_twin("p-1"))["deviceId"])
 stranger = registry(re.sub("SharedAccessKey=.*", f"SharedAccessKey={own_key}", CONNECTION_STRING))
 step("wrong key", lambda: plain(stranger.get_device("p-1")))
+
+
+class Credential:
+    def get_token(self, *scopes, **options):
+        return AccessToken("a.b.c", int(time.time()) + 3600)
+
+
+host = re.search("HostName=([^;]*)", CONNECTION_STRING)[1]
+credentialed = IoTHubRegistryManager.from_token_credential(host, Credential())
+step("token credential", lambda: plain(credentialed.get_device("p-1")))
