@@ -6,7 +6,15 @@
 mod hub;
 mod node_device;
 mod node_service;
+mod node_service_bulk;
+mod node_service_configurations;
+mod node_service_jobs;
+mod node_service_modules;
 mod python_device;
 mod python_service;
+mod python_service_bulk;
+mod python_service_configurations;
+mod python_service_jobs;
+mod python_service_modules;
 mod scripts;
 mod wire;

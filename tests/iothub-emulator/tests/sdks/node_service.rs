@@ -22,6 +22,9 @@ async fn identities() {
         );
         let own = &steps.ok("create with keys")["authentication"];
         assert_eq!((&own["type"], &own["symmetricKey"]["primaryKey"]), (&json!("sas"), &json!(OWN_KEY)));
+        let certified = &steps.ok("create with thumbprints")["authentication"];
+        let thumbprint = certified["x509Thumbprint"]["primaryThumbprint"].as_str().unwrap();
+        assert_eq!((&certified["type"], thumbprint), (&json!("selfSigned"), &*"A".repeat(40)));
         assert_eq!((steps.ok("create odd"), steps.ok("get odd")), (&json!(ODD_ID), &json!(ODD_ID)));
         assert_eq!(steps.ok("get"), created);
         let updated = steps.ok("update");
@@ -36,10 +39,12 @@ async fn identities() {
                 409,
                 "A device with the same id already exists: n-1",
             ),
+            ("certificate authority", "ArgumentError", 400, "is not served by this emulator"),
             ("get missing", "DeviceNotFoundError", 404, "Device nobody not registered"),
             ("update missing", "DeviceNotFoundError", 404, "Device nobody not registered"),
             ("delete missing", "DeviceNotFoundError", 404, "Device n-2 not registered"),
             ("wrong key", "UnauthorizedError", 401, "Unauthorized"),
+            ("token credential", "UnauthorizedError", 401, "Unauthorized"),
         ] {
             steps.fails(step, kind, status, text);
         }

@@ -29,6 +29,14 @@ async fn identities() {
     );
     let own = &steps.ok("create with keys")["authentication"];
     assert_eq!((&own["type"], &own["symmetricKey"]["primaryKey"]), (&json!("sas"), &json!(OWN_KEY)));
+    for (step, status, digit, length) in
+        [("create with thumbprints", "enabled", "A", 40), ("update thumbprints", "disabled", "B", 64)]
+    {
+        let certified = steps.ok(step);
+        let authentication = &certified["authentication"];
+        assert_eq!([&certified["status"], &authentication["type"]], [status, "selfSigned"], "{step}");
+        assert_eq!(authentication["x509Thumbprint"]["primaryThumbprint"], digit.repeat(length), "{step}");
+    }
     assert_eq!((steps.ok("create odd"), steps.ok("get odd")), (&json!(ODD_ID), &json!(ODD_ID)));
     assert_eq!(steps.ok("get"), created);
     let updated = steps.ok("update");
@@ -47,12 +55,14 @@ async fn identities() {
     assert_eq!((counts.with_status(Route::GetTwin, 503), counts.with_status(Route::GetTwin, 200)), (1, 1));
     for (step, status, text) in [
         ("create again", 409, "ErrorCode:DeviceAlreadyExists;"),
+        ("certificate authority", 400, "is not served by this emulator"),
         ("get missing", 404, "ErrorCode:DeviceNotFound;"),
         ("update stale", 412, "ErrorCode:PreconditionFailed;"),
         ("update missing", 404, "ErrorCode:DeviceNotFound;"),
         ("delete stale", 412, "ErrorCode:PreconditionFailed;"),
         ("delete missing", 404, "ErrorCode:DeviceNotFound;"),
         ("wrong key", 401, "ErrorCode:IotHubUnauthorizedAccess;"),
+        ("token credential", 401, "ErrorCode:IotHubUnauthorizedAccess;"),
     ] {
         steps.fails(step, "HttpOperationError", status, text);
     }

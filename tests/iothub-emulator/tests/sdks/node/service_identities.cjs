@@ -1,7 +1,8 @@
 // azure-iothub, Registry: identities.
 'use strict';
 
-const { registry } = require('./registry.cjs');
+const { Registry } = require('azure-iothub');
+const { dialling, registry } = require('./registry.cjs');
 const { run, step } = require('./steps.cjs');
 
 run(async ([ownKey, oddId]) => {
@@ -11,6 +12,13 @@ run(async ([ownKey, oddId]) => {
   await step('create again', () => hub.create({ deviceId: 'n-1' }));
   const authentication = { symmetricKey: { primaryKey: ownKey, secondaryKey: ownKey } };
   await step('create with keys', async () => body(await hub.create({ deviceId: 'n-2', authentication })));
+  const x509Thumbprint = { primaryThumbprint: 'a'.repeat(40), secondaryThumbprint: 'b'.repeat(64) };
+  await step('create with thumbprints', async () =>
+    body(await hub.create({ deviceId: 'n-3', authentication: { x509Thumbprint } }))
+  );
+  await hub.delete('n-3');
+  const issued = { type: 'certificateAuthority' };
+  await step('certificate authority', () => hub.create({ deviceId: 'n-4', authentication: issued }));
   await step('create odd', async () => body(await hub.create({ deviceId: oddId })).deviceId);
   await step('get odd', async () => body(await hub.get(oddId)).deviceId);
   await step('get', async () => body(await hub.get('n-1')));
@@ -23,4 +31,7 @@ run(async ([ownKey, oddId]) => {
   await step('delete missing', () => hub.delete('n-2'));
   const wrong = process.env.SERVICE_CONNECTION_STRING.replace(/SharedAccessKey=.*/, `SharedAccessKey=${ownKey}`);
   await step('wrong key', () => registry(wrong).get('n-1'));
+  const [, host] = /HostName=([^;]*)/.exec(wrong);
+  const credential = { getToken: async () => ({ token: 'a.b.c', expiresOnTimestamp: Date.now() + 3_600_000 }) };
+  await step('token credential', () => dialling(Registry.fromTokenCredential(host, credential)).get('n-1'));
 });

@@ -1,4 +1,4 @@
-"""The service SDK, and what its objects say in plain JSON."""
+"""The service SDK's managers, and what its objects say in plain JSON."""
 
 import os
 import sys
@@ -22,6 +22,14 @@ CONNECTION_STRING = os.environ["SERVICE_CONNECTION_STRING"]
 
 def registry(connection_string=CONNECTION_STRING):
     return IoTHubRegistryManager.from_connection_string(connection_string)
+
+
+def job_manager():
+    return IoTHubJobManager.from_connection_string(CONNECTION_STRING)
+
+
+def configuration_manager():
+    return IoTHubConfigurationManager.from_connection_string(CONNECTION_STRING)
 
 
 def plain(model):
