@@ -89,7 +89,10 @@ fn ready(seen: &Observed, story: &Story<'_>, counted: Option<&Counted>, was_read
         );
         return stalled(Reason::Conflicted, message);
     }
-    if counts.targeted == counts.linked && (story.delivery.swept || was_ready) {
+    // What a new spec changes about links or twins is not there before a sweep; one that is suspended changes nothing.
+    let suspended = seen.intent.as_ref().is_ok_and(|intent| intent.suspend);
+    let still = was_ready && (suspended || settled(seen));
+    if counts.targeted == counts.linked && (story.delivery.swept || still) {
         return delivered(story, counted);
     }
     let message = format!("{} of {} devices hold a link to the revision", counts.linked, counts.targeted);
