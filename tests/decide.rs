@@ -207,7 +207,8 @@ fn a_request_and_a_new_key_renew_at_once_and_ready_stays() {
 
 #[test]
 fn a_change_of_what_twins_carry_is_not_ready_before_they_carry_it() {
-    for (field, value) in [("twin", json!({"extraFields": ["sha256"]})), ("sas", json!({"lifetime": "24h"}))] {
+    for (field, value) in [("twin", json!({"extraFields": ["sha256"]})), ("sas", json!({"lifetime": "24h"}))]
+    {
         let mut world = World::at_rest();
         world.spec[field] = value;
         world.parse();
@@ -280,9 +281,16 @@ fn the_right_sweep_runs_on_and_a_wrong_one_is_replaced() {
     let Step::Sweep(sweep) = world.decide().step else { panic!("no sweep") };
     world.run(sweep.key.clone());
     assert!(!matches!(world.decide().step, Step::Sweep(_)));
-    world.seen.renew_requested_at = Some("now".into());
-    let Step::Sweep(other) = world.decide().step else { panic!("no sweep") };
-    assert_ne!(other.key, sweep.key);
+    for change in [
+        (|world| world.seen.renew_requested_at = Some("now".into())) as fn(&mut World),
+        // It would go on with the former key until that is refused.
+        |world| world.seen.hub.as_mut().unwrap().fingerprint = "2".into(),
+    ] {
+        change(&mut world);
+        let Step::Sweep(other) = world.decide().step else { panic!("no sweep") };
+        assert_ne!(other.key, sweep.key);
+        world.run(other.key);
+    }
 }
 
 #[test]

@@ -130,7 +130,7 @@ pub fn plan(
     let guard = guard(seen, intent, hub, counted);
     delivery.grid = grid(seen, intent, storage, guard.lead);
     let holders_only = intent.suspend || guard.fault.is_some();
-    let sweep = sweep(seen, intent, storage, choice, &delivery.grid, holders_only);
+    let sweep = sweep(seen, intent, (storage, hub), choice, &delivery.grid, holders_only);
     let sweep_at = sweep_due(seen, intent, &sweep.key, &delivery.grid, now);
     let mut count_at = count_due(seen, intent, hub, counted, &sweep.key, now);
     let failed = recount_failure(seen, counted);
@@ -221,7 +221,7 @@ fn seed<'a>(seen: &'a Observed, intent: &Intent, storage: &'a Storage) -> GridSe
 fn sweep(
     seen: &Observed,
     intent: &Intent,
-    storage: &Storage,
+    (storage, hub): (&Storage, &Hub),
     choice: &Choice,
     grid: &Grid,
     holders_only: bool,
@@ -230,7 +230,8 @@ fn sweep(
     let earlier = choice.earlier.iter().filter(|_| holders_only);
     let goals: Vec<Revised> =
         choice.goal.iter().chain(earlier).filter_map(|revision| revised(intent, storage, revision)).collect();
-    let goal = format!("{goals:?} {:?} {} {:?}", intent.target, intent.property, seed(seen, intent, storage));
+    let (target, property, seed) = (&intent.target, &intent.property, seed(seen, intent, storage));
+    let goal = format!("{goals:?} {target:?} {property} {seed:?} {}", hub.fingerprint);
     let key = SweepKey { goal, holders_only };
     Sweep { key, goals, property: intent.property.clone(), target: intent.target.clone(), grid: grid.clone() }
 }
