@@ -412,6 +412,16 @@ fn what_the_devices_say_is_told() {
 }
 
 #[test]
+fn a_count_of_other_devices_says_nothing_about_these() {
+    let mut world = World::at_rest();
+    world.spec["target"]["query"] = json!("tags.site = 'plant-b'");
+    world.parse();
+    assert!(matches!(world.decide().step, Step::Count(_)));
+    assert_eq!(world.said(READY), "False Observing");
+    assert_eq!(world.said(ACKNOWLEDGED), "False Pending", "nobody knows what they have");
+}
+
+#[test]
 fn conflicts_and_refusals_stall() {
     let mut world = World::at_rest();
     world.tally(|tally| tally.conflicted = 2);

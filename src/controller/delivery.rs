@@ -77,6 +77,8 @@ pub struct Delivery {
     pub next: Timestamp,
     /// The goal's address.
     pub blob: Option<BlobUri>,
+    /// The last count of these very devices for this very goal.
+    pub counted: Option<Counted>,
     /// Which links are good.
     pub grid: Grid,
     /// What stands in the way.
@@ -99,6 +101,7 @@ pub fn plan(
         step: Step::Rest,
         next: plus(now, intent.interval),
         blob: None,
+        counted: None,
         grid: grid(seen, intent, storage, intent.renew_before),
         fault: None,
         tally: None,
@@ -127,6 +130,7 @@ pub fn plan(
         (delivery.step, delivery.next, delivery.fault) = (step, next, fault);
         return delivery;
     };
+    delivery.counted = Some(counted.clone());
     let guard = guard(seen, intent, hub, counted);
     delivery.grid = grid(seen, intent, storage, guard.lead);
     let holders_only = intent.suspend || guard.fault.is_some();
@@ -230,8 +234,9 @@ fn sweep(
     let earlier = choice.earlier.iter().filter(|_| holders_only);
     let goals: Vec<Revised> =
         choice.goal.iter().chain(earlier).filter_map(|revision| revised(intent, storage, revision)).collect();
-    let (target, property, seed) = (&intent.target, &intent.property, seed(seen, intent, storage));
-    let goal = format!("{goals:?} {target:?} {property} {seed:?} {}", hub.fingerprint);
+    let Intent { target, property, .. } = intent;
+    let goal =
+        format!("{goals:?} {target:?} {property} {:?} {}", seed(seen, intent, storage), hub.fingerprint);
     let key = SweepKey { goal, holders_only };
     Sweep { key, goals, property: intent.property.clone(), target: intent.target.clone(), grid: grid.clone() }
 }

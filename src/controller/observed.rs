@@ -114,7 +114,7 @@ pub struct Hub {
 }
 
 /// A look at the fleet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
     /// When.
     pub at: Timestamp,

@@ -47,8 +47,7 @@ pub fn tell(seen: &Observed, story: &Story<'_>, now: Timestamp) -> BlobRolloutSt
     let goal = story.choice.goal.as_ref().and_then(|goal| asset(goal, story.delivery));
     // Where there is none, devices have what they had.
     let asset = goal.or_else(|| seen.before.asset.clone());
-    let counted =
-        seen.counted.as_ref().filter(|counted| Some(&counted.subject.blob) == story.delivery.blob.as_ref());
+    let counted = story.delivery.counted.as_ref();
     let same = asset == seen.before.asset;
     BlobRolloutStatus {
         observed_generation: seen.generation,
