@@ -108,6 +108,15 @@ async fn it_ends_in_time_while_it_waits_for_a_hub_that_says_nothing() {
 }
 
 #[test]
+fn a_definition_that_cannot_be_printed_is_no_panic() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = Command::new(env!("CARGO_BIN_EXE_blobrollout")).arg("crd").stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not be printed"), "{said}");
+}
+
+#[test]
 fn what_is_wrong_on_the_command_line_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
