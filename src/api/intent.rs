@@ -176,8 +176,9 @@ fn decode(text: &str) -> Result<Bytes, IntentError> {
 
 fn content_type(text: &str) -> Result<String, IntentError> {
     let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if text.is_empty() || text.len() > 255 || !printable {
-        let message = "must be 1 to 255 printable ASCII characters, such as application/json";
+    // A header loses spaces at its ends, and the blob would never have what is wanted.
+    if text.is_empty() || text.len() > 255 || !printable || text.trim() != text {
+        let message = "must be 1 to 255 printable ASCII characters, such as application/json, with no space at either end";
         return Err(IntentError::new("spec.contentType", message));
     }
     Ok(text.into())

@@ -111,7 +111,7 @@ pub struct BlobRolloutSpec {
 
     /// The asset's media type: the blob's Content-Type and the twin's contentType.
     #[serde(default = "defaults::content_type")]
-    #[x_kube(validation = Rule::new("self.matches('^[ -~]{1,255}$')").message("spec.contentType must be 1 to 255 printable ASCII characters, such as application/json"))]
+    #[x_kube(validation = Rule::new("self.matches('^[!-~]([ -~]*[!-~])?$')").message("spec.contentType must be 1 to 255 printable ASCII characters, such as application/json, with no space at either end"))]
     #[schemars(length(max = 255))]
     pub content_type: String,
 

@@ -52,6 +52,7 @@ fn what_is_wrong_is_named() {
     type Change = fn(&mut Value);
     let table: &[(Change, &str)] = &[
         (|v| v["source"] = json!({}), "spec.source: must name exactly one"),
+        (|v| v["contentType"] = json!("text/plain "), "spec.contentType: must be 1 to 255"),
         (|v| v["hub"]["sku"] = json!({"name": "B1"}), r#"spec.hub.sku.name: "B1" is no tier"#),
         (|v| v["hub"]["sku"] = json!({"units": 3_000_000_000_i64}), "spec.hub.sku.units: must be 1 to 200"),
         (
