@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::Write, net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -74,6 +74,9 @@ pub enum CliError {
     /// The CRD could not be written.
     #[error("the CRD could not be written as YAML: {0}")]
     Yaml(String),
+    /// Whoever was to read it does not.
+    #[error("the CRD could not be printed: {0}")]
+    Output(#[source] std::io::Error),
 }
 
 /// The CustomResourceDefinition as YAML.
@@ -86,10 +89,7 @@ impl Cli {
     /// Does what the command line asks.
     pub async fn run(self) -> Result<(), CliError> {
         match self.command {
-            Command::Crd => {
-                print!("{}", crd_yaml()?);
-                Ok(())
-            }
+            Command::Crd => std::io::stdout().write_all(crd_yaml()?.as_bytes()).map_err(CliError::Output),
             Command::Run(args) => operate(args).await,
         }
     }

@@ -16,6 +16,7 @@ use blobrollout::{
         fault::Fault,
         revision::Upkeep,
     },
+    fleet::Tally,
     follow::Follow,
 };
 use serde_json::json;
@@ -59,6 +60,17 @@ fn going_back_to_earlier_content_moves_its_ts_past_every_other() {
         assert!(ts > latest, "{clock}: {ts} is not later than {latest}");
         assert_eq!(ts.as_nanosecond() % 100, 0, "whole ticks");
     }
+}
+
+#[test]
+fn a_blob_that_an_earlier_object_left_becomes_the_new_ones() {
+    let mut world = World::at_rest();
+    world.seen.uid = "uid-2".into();
+    world.seen.before = BlobRolloutStatus::default();
+    let before = world.storage().blobs[0].clone();
+    let Step::Store(Upkeep::Update { properties, .. }) = world.decide().step else { panic!("no update") };
+    assert_eq!(properties.metadata.uid.as_deref(), Some("uid-2"));
+    assert_eq!(properties.metadata.ts, before.metadata.ts, "the content is as old as it was");
 }
 
 #[test]
@@ -123,6 +135,28 @@ fn more_devices_than_allowed_are_not_written_but_links_live_on() {
 }
 
 #[test]
+fn the_guard_looks_at_the_fleet_as_it_is_now() {
+    let mut world = World::at_rest();
+    world.spec["target"]["maxDevices"] = json!(20);
+    world.parse();
+    world.now += minutes(5);
+    assert!(matches!(world.decide().step, Step::Count(_)), "a sweep is due, and the last count is old");
+    let counted = world.now;
+    world.count(2000, 20, 20, 0);
+    let Step::Sweep(sweep) = world.decide().step else { panic!("no sweep") };
+    assert!(sweep.key.holders_only, "2000 devices match by now");
+    world.count(20, 20, 20, 0);
+    world.now = counted + Duration::from_secs(10);
+    let Step::Sweep(sweep) = world.decide().step else { panic!("no sweep") };
+    assert!(!sweep.key.holders_only);
+    // Who only keeps links alive gives nobody a new one, and need not wait for a count.
+    world.now += minutes(5);
+    world.spec["suspend"] = json!(true);
+    world.parse();
+    assert!(matches!(world.decide().step, Step::Sweep(_)));
+}
+
+#[test]
 fn a_lifetime_too_short_for_the_fleet_is_refused_with_the_arithmetic() {
     let mut world = World::at_rest();
     world.spec["sas"] = json!({"lifetime": "20m"});
@@ -136,6 +170,30 @@ fn a_lifetime_too_short_for_the_fleet_is_refused_with_the_arithmetic() {
 }
 
 #[test]
+fn a_revision_whose_blob_is_lost_sends_nobody_back_to_an_earlier_one() {
+    let mut world = World::at_rest();
+    let whole = world.seen.before.clone();
+    world.storage_mut().blobs.clear();
+    world.blob("earlier", at("2026-11-01T00:00:00Z"));
+    assert!(matches!(world.decide().step, Step::Store(Upkeep::Put { .. })), "it is stored again");
+    world.upkeep_failed(Follow::UserMustAct);
+    world.now += Duration::from_secs(30);
+    let plan = world.decide();
+    assert_eq!(plan.step, Step::Rest);
+    assert_eq!((plan.status.asset, plan.status.devices), (whole.asset.clone(), whole.devices));
+    assert_eq!(world.said(STALLED), "True StorageRefused");
+    // The same where there is nothing to store it from.
+    world.seen.upkeep_failed = None;
+    world.seen.asset = Err(Fault::user(Reason::SourceUnavailable, "there is no ConfigMap"));
+    assert_eq!(world.decide().step, Step::Rest);
+    world.asset("hello");
+    world.spec["suspend"] = json!(true);
+    world.parse();
+    let plan = world.decide();
+    assert_eq!((plan.step, plan.status.asset), (Step::Rest, whole.asset));
+}
+
+#[test]
 fn a_request_and_a_new_key_renew_at_once_and_ready_stays() {
     let mut world = World::at_rest();
     world.seen.renew_requested_at = Some("now".into());
@@ -145,6 +203,28 @@ fn a_request_and_a_new_key_renew_at_once_and_ready_stays() {
     world.rotate_key();
     assert!(matches!(world.decide().step, Step::Sweep(_)));
     assert_eq!(world.said(READY), "True Delivered");
+}
+
+#[test]
+fn a_change_of_what_twins_carry_is_not_ready_before_they_carry_it() {
+    for (field, value) in [("twin", json!({"extraFields": ["sha256"]})), ("sas", json!({"lifetime": "24h"}))]
+    {
+        let mut world = World::at_rest();
+        world.spec[field] = value;
+        world.parse();
+        for _ in 0..2 {
+            let plan = world.decide();
+            let Step::Sweep(sweep) = plan.step else { panic!("no sweep") };
+            assert_eq!(plan.status.observed_generation, Some(2));
+            assert_eq!(world.said(READY), "False Delivering");
+            world.seen.before = plan.status;
+            world.run(sweep.key.clone());
+            assert_eq!(world.said(READY), "False Delivering");
+            world.seen.sweep.running = None;
+        }
+        world.sweep_now();
+        assert_eq!(world.said(READY), "True Delivered");
+    }
 }
 
 #[test]
@@ -201,9 +281,16 @@ fn the_right_sweep_runs_on_and_a_wrong_one_is_replaced() {
     let Step::Sweep(sweep) = world.decide().step else { panic!("no sweep") };
     world.run(sweep.key.clone());
     assert!(!matches!(world.decide().step, Step::Sweep(_)));
-    world.seen.renew_requested_at = Some("now".into());
-    let Step::Sweep(other) = world.decide().step else { panic!("no sweep") };
-    assert_ne!(other.key, sweep.key);
+    for change in [
+        (|world| world.seen.renew_requested_at = Some("now".into())) as fn(&mut World),
+        // It would go on with the former key until that is refused.
+        |world| world.seen.hub.as_mut().unwrap().fingerprint = "2".into(),
+    ] {
+        change(&mut world);
+        let Step::Sweep(other) = world.decide().step else { panic!("no sweep") };
+        assert_ne!(other.key, sweep.key);
+        world.run(other.key);
+    }
 }
 
 #[test]
@@ -325,6 +412,16 @@ fn what_the_devices_say_is_told() {
 }
 
 #[test]
+fn a_count_of_other_devices_says_nothing_about_these() {
+    let mut world = World::at_rest();
+    world.spec["target"]["query"] = json!("tags.site = 'plant-b'");
+    world.parse();
+    assert!(matches!(world.decide().step, Step::Count(_)));
+    assert_eq!(world.said(READY), "False Observing");
+    assert_eq!(world.said(ACKNOWLEDGED), "False Pending", "nobody knows what they have");
+}
+
+#[test]
 fn conflicts_and_refusals_stall() {
     let mut world = World::at_rest();
     world.tally(|tally| tally.conflicted = 2);
@@ -334,6 +431,23 @@ fn conflicts_and_refusals_stall() {
     assert_eq!(world.decide().status.devices.unwrap().conflicted, 2);
     world.tally(|tally| tally.refused = 1);
     assert_eq!(world.said(STALLED), "True DevicesRefused");
+}
+
+#[test]
+fn a_look_that_is_under_way_takes_back_nothing_that_the_last_one_found() {
+    for (change, linked) in [
+        ((|tally: &mut Tally| tally.conflicted = 2) as fn(&mut Tally), 18),
+        (|tally| tally.refuse("sensor-1", "it is full".into()), 19),
+    ] {
+        let mut world = World::at_rest();
+        world.tally(change);
+        world.count(20, linked, linked, 0);
+        let rest = world.decide().status;
+        world.seen.before.clone_from(&rest);
+        let key = world.seen.sweep.last.as_ref().unwrap().key.clone();
+        world.run(key);
+        assert_eq!(world.decide().status, rest, "a world that stands still costs no write");
+    }
 }
 
 #[test]
@@ -349,6 +463,32 @@ fn answers_are_counted_more_often_while_they_come_in() {
     counted.changed = at("2026-11-24T09:00:00Z");
     world.sweep_now();
     assert!(world.decide().wake > minutes(4));
+}
+
+#[test]
+fn counting_leaves_a_sweep_the_larger_part_of_the_hubs_queries() {
+    // The default S1 gives us 16 queries a minute; a look at one condition takes three counts.
+    for (target, running, most) in [
+        (json!({"query": "tags.site = 'plant-a'"}), false, 16.0),
+        (json!({"query": "tags.site = 'plant-a'"}), true, 4.0),
+        (json!({"deviceIds": (0..1000).map(|n| format!("{n:0>36}")).collect::<Vec<_>>()}), false, 16.0),
+        (json!({"deviceIds": (0..1000).map(|n| format!("{n:0>36}")).collect::<Vec<_>>()}), true, 4.0),
+    ] {
+        let mut world = World::at_rest();
+        world.spec["target"] = target;
+        world.spec["interval"] = json!("24h");
+        world.parse();
+        world.count(1000, 1000, 500, 0);
+        world.sweep_now();
+        if running {
+            let key = world.seen.sweep.last.take().unwrap().key;
+            world.run(key);
+        }
+        let conditions = world.seen.intent.as_ref().unwrap().target.conditions().count();
+        #[allow(clippy::cast_precision_loss, reason = "a few dozen")]
+        let a_minute = 3.0 * conditions as f64 * 60.0 / world.decide().wake.as_secs_f64();
+        assert!(a_minute <= most, "{a_minute} of 16 queries a minute for {conditions} conditions");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 
-use super::spec::{BlobRolloutSpec, ExtraField, KeyRef, SkuName, SourceSpec};
+use super::spec::{BlobRolloutSpec, KeyRef, SourceSpec};
 use crate::{
     fleet::Target,
     hub::sku::{Share, Sku, Tier},
@@ -31,8 +31,6 @@ pub struct Intent {
     pub content_type: String,
     /// The blob container.
     pub container: String,
-    /// What stands before the namespace in the blobs' names.
-    pub prefix: Option<String>,
     /// Where the storage account's connection string is.
     pub storage_secret: KeyRef,
     /// How long a link lives.
@@ -100,6 +98,7 @@ impl Intent {
         }
         let target = Target::parse(spec.target.query.as_deref(), spec.target.device_ids.as_deref())
             .map_err(|error| IntentError::new("spec.target", error.to_string()))?;
+        prefix(spec.storage.prefix.as_deref())?;
         let property = property("spec.twin.property", &spec.twin.property)?;
         let reported_property = match &spec.twin.reported_property {
             Some(name) => self::property("spec.twin.reportedProperty", name)?,
@@ -111,28 +110,19 @@ impl Intent {
             source: source(&spec.source)?,
             content_type: content_type(&spec.content_type)?,
             container: container(&spec.storage.container)?,
-            prefix: prefix(spec.storage.prefix.as_deref())?,
             storage_secret: spec.storage.connection_string_secret_ref.clone(),
             lifetime,
             renew_before,
             hub_secret: spec.hub.connection_string_secret_ref.clone(),
-            sku: sku(spec.hub.sku.name, spec.hub.sku.units)?,
+            sku: sku(&spec.hub.sku.name, spec.hub.sku.units)?,
             share: share(&spec.hub.share)?,
             target,
             max_devices: max_devices(spec.target.max_devices)?,
             property,
             reported_property,
-            with_sha256: spec.twin.extra_fields.contains(&ExtraField::Sha256),
-            with_size: spec.twin.extra_fields.contains(&ExtraField::Size),
+            with_sha256: extra_field(&spec.twin.extra_fields, "sha256")?,
+            with_size: extra_field(&spec.twin.extra_fields, "size")?,
         })
-    }
-
-    /// What all blob names of the rollout `namespace`/`name` begin with, without a slash at the end.
-    pub fn path(&self, namespace: &str, name: &str) -> String {
-        match &self.prefix {
-            Some(prefix) => format!("{prefix}/{namespace}/{name}"),
-            None => format!("{namespace}/{name}"),
-        }
     }
 }
 
@@ -186,8 +176,9 @@ fn decode(text: &str) -> Result<Bytes, IntentError> {
 
 fn content_type(text: &str) -> Result<String, IntentError> {
     let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if text.is_empty() || text.len() > 255 || !printable {
-        let message = "must be 1 to 255 printable ASCII characters, such as application/json";
+    // A header loses spaces at its ends, and the blob would never have what is wanted.
+    if text.is_empty() || text.len() > 255 || !printable || text.trim() != text {
+        let message = "must be 1 to 255 printable ASCII characters, such as application/json, with no space at either end";
         return Err(IntentError::new("spec.contentType", message));
     }
     Ok(text.into())
@@ -203,14 +194,14 @@ fn container(name: &str) -> Result<String, IntentError> {
     Ok(name.into())
 }
 
-fn prefix(text: Option<&str>) -> Result<Option<String>, IntentError> {
+fn prefix(text: Option<&str>) -> Result<(), IntentError> {
     let legal = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_alphanumeric())
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
     match text {
-        None => Ok(None),
-        Some(text) if text.len() <= 253 && text.split('/').all(legal) => Ok(Some(text.into())),
+        None => Ok(()),
+        Some(text) if text.len() <= 253 && text.split('/').all(legal) => Ok(()),
         Some(_) => Err(IntentError::new(
             "spec.storage.prefix",
             "must be letters, digits, hyphens and underscores, parts separated by single slashes, such as plant-a/line-1",
@@ -218,12 +209,16 @@ fn prefix(text: Option<&str>) -> Result<Option<String>, IntentError> {
     }
 }
 
-fn sku(name: SkuName, units: i32) -> Result<Sku, IntentError> {
+fn sku(name: &str, units: i64) -> Result<Sku, IntentError> {
     let tier = match name {
-        SkuName::F1 => Tier::F1,
-        SkuName::S1 => Tier::S1,
-        SkuName::S2 => Tier::S2,
-        SkuName::S3 => Tier::S3,
+        "F1" => Tier::F1,
+        "S1" => Tier::S1,
+        "S2" => Tier::S2,
+        "S3" => Tier::S3,
+        _ => {
+            let message = format!("{name:?} is no tier with device twins: write F1, S1, S2 or S3");
+            return Err(IntentError::new("spec.hub.sku.name", message));
+        }
     };
     let units = u32::try_from(units).ok().filter(|units| (1..=200).contains(units));
     let units = units.ok_or_else(|| IntentError::new("spec.hub.sku.units", "must be 1 to 200"))?;
@@ -242,6 +237,15 @@ fn max_devices(limit: Option<i64>) -> Result<Option<u64>, IntentError> {
         Some(Ok(limit)) if limit > 0 => Ok(Some(limit)),
         Some(_) => Err(IntentError::new("spec.target.maxDevices", "must be at least 1")),
     }
+}
+
+/// Whether `name` is among the fields, each of which must be one that we know.
+fn extra_field(fields: &[String], name: &str) -> Result<bool, IntentError> {
+    if let Some(other) = fields.iter().find(|field| !["sha256", "size"].contains(&field.as_str())) {
+        let message = format!("{other:?} is no field that a twin can carry: write sha256 or size");
+        return Err(IntentError::new("spec.twin.extraFields", message));
+    }
+    Ok(fields.iter().any(|field| field == name))
 }
 
 fn property(field: &'static str, name: &str) -> Result<String, IntentError> {

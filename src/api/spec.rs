@@ -99,7 +99,8 @@ pub struct BlobRolloutSpec {
     pub suspend: bool,
 
     /// How often the fleet is looked at: the longest time that a device which joins the target waits for its link.
-    /// Hours, minutes, seconds; 5s to 24h. While a revision is on its way the fleet is looked at every 15s, or at this interval where it is shorter.
+    /// Hours, minutes, seconds; 5s to 24h. While a revision is on its way the fleet is looked at every 15s, or at this interval where it is shorter, as far as
+    /// the hub's query budget allows.
     #[serde(default = "defaults::interval")]
     #[x_kube(validation = Rule::new(format!("{DURATION} && duration(self) >= duration('5s') && duration(self) <= duration('24h')")).message("spec.interval must be hours, minutes and seconds between 5s and 24h, such as 5m (days have no unit: for 1d write 24h)"))]
     #[schemars(length(max = 32))]
@@ -110,7 +111,7 @@ pub struct BlobRolloutSpec {
 
     /// The asset's media type: the blob's Content-Type and the twin's contentType.
     #[serde(default = "defaults::content_type")]
-    #[x_kube(validation = Rule::new("self.matches('^[ -~]{1,255}$')").message("spec.contentType must be 1 to 255 printable ASCII characters, such as application/json"))]
+    #[x_kube(validation = Rule::new("self.matches('^[!-~]([ -~]*[!-~])?$')").message("spec.contentType must be 1 to 255 printable ASCII characters, such as application/json, with no space at either end"))]
     #[schemars(length(max = 255))]
     pub content_type: String,
 
@@ -192,6 +193,16 @@ pub struct StorageSpec {
     pub connection_string_secret_ref: KeyRef,
 }
 
+impl StorageSpec {
+    /// What all blob names of the rollout `namespace`/`name` begin with, without a slash at the end.
+    pub fn path(&self, namespace: &str, name: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{prefix}/{namespace}/{name}"),
+            None => format!("{namespace}/{name}"),
+        }
+    }
+}
+
 /// The links' lifetime.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -235,33 +246,20 @@ pub struct HubSpec {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SkuSpec {
-    /// The tier.
-    #[serde(default)]
-    pub name: SkuName,
+    /// The tier. The basic tiers have no device twins (IoT Hub docs, "Choose the right IoT Hub tier and size").
+    #[serde(default = "defaults::tier")]
+    #[schemars(extend("enum" = ["F1", "S1", "S2", "S3"]))]
+    pub name: String,
     /// How many units of it, 1 to 200.
     #[serde(default = "defaults::units")]
     #[schemars(range(min = 1, max = 200))]
-    pub units: i32,
+    pub units: i64,
 }
 
 impl Default for SkuSpec {
     fn default() -> Self {
-        Self { name: SkuName::S1, units: defaults::units() }
+        Self { name: defaults::tier(), units: defaults::units() }
     }
-}
-
-/// A tier that has device twins. The basic tiers have none (IoT Hub docs, "Choose the right IoT Hub tier and size").
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SkuName {
-    /// Free.
-    F1,
-    /// Standard 1.
-    #[default]
-    S1,
-    /// Standard 2.
-    S2,
-    /// Standard 3.
-    S3,
 }
 
 /// Which devices get the asset: exactly one of `query` and `deviceIds`.
@@ -269,7 +267,7 @@ pub enum SkuName {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.query) != has(self.deviceIds)").message("spec.target must have exactly one of query and deviceIds"))]
 pub struct TargetSpec {
-    /// A condition of the IoT Hub query language, such as `tags.site = 'plant-a'`, or a whole `SELECT * FROM devices WHERE …`.
+    /// A condition of the IoT Hub query language, such as `tags.site = 'plant-a'`, or a whole `SELECT … FROM devices WHERE …`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3000))]
     pub query: Option<String>,
@@ -298,26 +296,17 @@ pub struct TwinSpec {
     #[x_kube(validation = Rule::new(PROPERTY).message("spec.twin.reportedProperty must be a name that a twin can have: a letter or underscore, then up to 63 letters, digits, underscores and hyphens"))]
     #[schemars(length(max = 64))]
     pub reported_property: Option<String>,
-    /// What the twin carries beside uri, ts and contentType.
+    /// What the twin carries beside uri, ts and contentType: the asset's SHA-256 in lower-case hex, its size in bytes. Clients that do
+    /// not know them ignore them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 2))]
-    pub extra_fields: Vec<ExtraField>,
+    #[schemars(length(max = 2), extend("items" = {"type": "string", "enum": ["sha256", "size"]}))]
+    pub extra_fields: Vec<String>,
 }
 
 impl Default for TwinSpec {
     fn default() -> Self {
         Self { property: defaults::property(), reported_property: None, extra_fields: Vec::new() }
     }
-}
-
-/// A field that the twin carries beside uri, ts and contentType. Clients that do not know it ignore it.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub enum ExtraField {
-    /// The asset's SHA-256 in lower-case hex.
-    Sha256,
-    /// The asset's size in bytes.
-    Size,
 }
 
 /// Defaults that the schema carries.
@@ -334,7 +323,10 @@ mod defaults {
     pub(super) fn share() -> String {
         "80%".into()
     }
-    pub(super) fn units() -> i32 {
+    pub(super) fn tier() -> String {
+        "S1".into()
+    }
+    pub(super) fn units() -> i64 {
         1
     }
     pub(super) fn property() -> String {

@@ -1,6 +1,6 @@
 //! What every pass shares.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
@@ -14,12 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::TaskTracker;
 
 use super::memory::Memory;
-use crate::{
-    api::{BlobRollout, Intent},
-    fleet::Owners,
-    hub::pool::HubPool,
-    metrics::Metrics,
-};
+use crate::{api::BlobRollout, fleet::Owners, hub::pool::HubPool, metrics::Metrics};
 
 /// What the installer decides for all rollouts.
 #[derive(Clone, Debug)]
@@ -71,19 +66,64 @@ impl Context {
 
     /// The live rollouts other than `object` that write `property`: links into their paths are theirs.
     pub fn owners(&self, object: &BlobRollout, property: &str) -> Owners {
-        let mut owners = Owners::default();
-        for other in self.rollouts.state() {
-            if other.meta().uid == object.meta().uid
-                || other.meta().deletion_timestamp.is_some()
-                || other.spec.twin.property != property
-            {
-                continue;
-            }
-            let (Some(namespace), Ok(intent)) = (other.namespace(), Intent::parse(&other.spec)) else {
-                continue;
-            };
-            owners.add(&intent.container, &intent.path(&namespace, &other.name_any()));
+        owners(&self.rollouts.state(), object, property)
+    }
+}
+
+/// One whose spec is invalid at the moment is live all the same, and its devices are not free to be taken.
+fn owners(all: &[Arc<BlobRollout>], object: &BlobRollout, property: &str) -> Owners {
+    let mut owners = Owners::default();
+    for other in all {
+        let (meta, storage) = (other.meta(), &other.spec.storage);
+        let same = meta.uid == object.meta().uid;
+        if same || meta.deletion_timestamp.is_some() || other.spec.twin.property != property {
+            continue;
         }
-        owners
+        let namespace = other.namespace().unwrap_or_default();
+        owners.add(&storage.container, &storage.path(&namespace, &other.name_any()));
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::store::link::BlobUri;
+
+    fn rollout(name: &str, meta: &Value, property: &str, base64: &str) -> Arc<BlobRollout> {
+        let mut object = json!({
+            "apiVersion": "blobrollout.dev/v1alpha1", "kind": "BlobRollout",
+            "metadata": {"name": name, "namespace": "ns", "uid": name},
+            "spec": {
+                "source": {"inline": {"base64": base64}},
+                "storage": {"container": "rollouts", "prefix": "plant", "connectionStringSecretRef": {"name": "s", "key": "k"}},
+                "hub": {"connectionStringSecretRef": {"name": "h", "key": "k"}},
+                "target": {"query": "a = 1"},
+                "twin": {"property": property},
+            },
+        });
+        object["metadata"].as_object_mut().unwrap().extend(meta.as_object().unwrap().clone());
+        Arc::new(serde_json::from_value(object).unwrap())
+    }
+
+    #[test]
+    fn every_live_rollout_of_the_property_keeps_its_devices() {
+        let gone = json!({"deletionTimestamp": "2026-11-24T12:00:00Z"});
+        let all = [
+            rollout("me", &json!({}), "p", "YQ=="),
+            rollout("valid", &json!({}), "p", "YQ=="),
+            rollout("invalid", &json!({}), "p", "no base64!"),
+            rollout("other", &json!({}), "q", "YQ=="),
+            rollout("deleted", &gone, "p", "YQ=="),
+        ];
+        let owners = owners(&all, &all[0], "p");
+        for (name, want) in
+            [("me", false), ("valid", true), ("invalid", true), ("other", false), ("deleted", false)]
+        {
+            let uri = format!("https://a/rollouts/plant/ns/{name}/{}", "0".repeat(64));
+            assert_eq!(owners.own(&BlobUri::of(&uri).unwrap()), want, "{name}");
+        }
     }
 }

@@ -26,8 +26,10 @@ const IN_FLIGHT: Duration = Duration::from_secs(15);
 const SETTLING: Duration = Duration::from_mins(10);
 /// Pause before a sweep that has left something is followed by another.
 const AGAIN: Duration = Duration::from_secs(15);
-/// Queries that one look at the fleet takes.
-const QUERIES: u32 = 4;
+/// A sweep that runs gets all of the hub's queries but one part in so many, which is for counting.
+const PART_FOR_COUNTS: u32 = 4;
+/// How old a count may be for the guard `maxDevices` to go by it.
+const FRESH: Duration = Duration::from_mins(1);
 
 /// What is counted.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +77,13 @@ pub struct Delivery {
     pub next: Timestamp,
     /// The goal's address.
     pub blob: Option<BlobUri>,
+    /// The last count of these very devices for this very goal.
+    pub counted: Option<Counted>,
     /// Which links are good.
     pub grid: Grid,
     /// What stands in the way.
     pub fault: Option<Fault>,
-    /// Whether a sweep for this very delivery has ended well, or runs and what it did so far.
+    /// What the last sweep for this very delivery that ended well has done, or what the first one has done so far.
     pub tally: Option<Tally>,
     /// Whether that sweep has ended.
     pub swept: bool,
@@ -97,6 +101,7 @@ pub fn plan(
         step: Step::Rest,
         next: plus(now, intent.interval),
         blob: None,
+        counted: None,
         grid: grid(seen, intent, storage, intent.renew_before),
         fault: None,
         tally: None,
@@ -125,35 +130,40 @@ pub fn plan(
         (delivery.step, delivery.next, delivery.fault) = (step, next, fault);
         return delivery;
     };
+    delivery.counted = Some(counted.clone());
     let guard = guard(seen, intent, hub, counted);
     delivery.grid = grid(seen, intent, storage, guard.lead);
     let holders_only = intent.suspend || guard.fault.is_some();
-    let sweep = sweep(seen, intent, storage, choice, &delivery.grid, holders_only);
+    let sweep = sweep(seen, intent, (storage, hub), choice, &delivery.grid, holders_only);
     let sweep_at = sweep_due(seen, intent, &sweep.key, &delivery.grid, now);
-    let count_at = count_due(seen, intent, hub, counted, &sweep.key, now);
-    if sweep_at <= now {
+    let mut count_at = count_due(seen, intent, hub, counted, &sweep.key, now);
+    let failed = recount_failure(seen, counted);
+    // Since an old count, tags may have changed, and the target may pick the whole hub.
+    let count_first = !holders_only && intent.max_devices.is_some() && plus(counted.at, FRESH) <= now;
+    if count_first && failed.is_none() {
+        count_at = count_at.min(sweep_at);
+    }
+    if sweep_at <= now && !count_first {
         delivery.step = Step::Sweep(sweep.clone());
     } else if count_at <= now {
         delivery.step = Step::Count(subject);
     }
-    delivery.next = sweep_at.min(count_at);
+    delivery.next = if count_first { count_at } else { sweep_at.min(count_at) };
     delivery.progress(seen, &sweep.key);
-    delivery.fault = guard.fault.or(delivery.fault).or_else(|| recount_failure(seen, counted));
+    delivery.fault = guard.fault.or(delivery.fault).or(failed);
     delivery
 }
 
 impl Delivery {
-    /// Takes over what the sweep for `key` has done or is doing.
+    /// Takes over what the sweep for `key` has done or is doing. What one that ended has found holds until the next one has ended as
+    /// well: on its way, that has not come to all of it yet.
     fn progress(&mut self, seen: &Observed, key: &SweepKey) {
-        if let Some((running, tally)) = &seen.sweep.running
-            && running == key
-        {
-            self.tally = Some(tally.clone());
-        }
+        let running = seen.sweep.running.as_ref().filter(|(running, _)| running == key);
+        self.tally = running.map(|(_, tally)| tally.clone());
         match seen.sweep.last.as_ref().filter(|last| last.key == *key).map(|last| &last.outcome) {
             Some(Ok(tally)) => {
                 self.swept = true;
-                self.tally.get_or_insert_with(|| tally.clone());
+                self.tally = Some(tally.clone());
             }
             Some(Err(failed)) => self.fault = Some(failed.fault.clone()),
             None => (),
@@ -215,7 +225,7 @@ fn seed<'a>(seen: &'a Observed, intent: &Intent, storage: &'a Storage) -> GridSe
 fn sweep(
     seen: &Observed,
     intent: &Intent,
-    storage: &Storage,
+    (storage, hub): (&Storage, &Hub),
     choice: &Choice,
     grid: &Grid,
     holders_only: bool,
@@ -224,7 +234,9 @@ fn sweep(
     let earlier = choice.earlier.iter().filter(|_| holders_only);
     let goals: Vec<Revised> =
         choice.goal.iter().chain(earlier).filter_map(|revision| revised(intent, storage, revision)).collect();
-    let goal = format!("{goals:?} {:?} {} {:?}", intent.target, intent.property, seed(seen, intent, storage));
+    let Intent { target, property, .. } = intent;
+    let goal =
+        format!("{goals:?} {target:?} {property} {:?} {}", seed(seen, intent, storage), hub.fingerprint);
     let key = SweepKey { goal, holders_only };
     Sweep { key, goals, property: intent.property.clone(), target: intent.target.clone(), grid: grid.clone() }
 }
@@ -264,7 +276,7 @@ fn count_first(seen: &Observed, subject: Subject, now: Timestamp) -> (Step, Time
     }
 }
 
-/// Counting is due once in an interval, oftener while answers come in, and after a sweep that has written.
+/// Counting is due once in an interval, oftener while answers come in and the hub's budget allows it, and after a sweep that has written.
 fn count_due(
     seen: &Observed,
     intent: &Intent,
@@ -285,11 +297,17 @@ fn count_due(
     let changed = counted.changed;
     let in_flight = seen.sweep.running.is_some() || (!complete && plus(changed, SETTLING) > now);
     let period = if in_flight {
-        intent.interval.min(IN_FLIGHT.max(hub.rates.time_to_query(QUERIES)))
+        let parts = if seen.sweep.running.is_some() { PART_FOR_COUNTS } else { 1 };
+        intent.interval.min(IN_FLIGHT).max(hub.rates.time_to_query(parts * queries(intent)))
     } else {
         intent.interval
     };
     plus(counted.at, period)
+}
+
+/// Queries that one look at the fleet takes: three counts and a sweep's for each condition.
+fn queries(intent: &Intent) -> u32 {
+    u32::try_from(4 * intent.target.conditions().count()).unwrap_or(u32::MAX / PART_FOR_COUNTS)
 }
 
 /// An old count is better than none, but that the last attempt failed must be told.

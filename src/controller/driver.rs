@@ -1,6 +1,7 @@
 //! Drives passes: what is watched, what wakes which rollout, and how it all ends.
 
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -38,10 +39,10 @@ use crate::{
 const CONCURRENCY: u16 = 16;
 /// Longest time that a pass may take; every call in it has a deadline of its own.
 const PASS: Duration = Duration::from_mins(5);
-/// How long twins being written at shutdown may take.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long the passes under way may take at shutdown, and after them the twins that are being written.
+const GRACE: Duration = Duration::from_secs(5);
 
-/// Runs until `shutdown`, then lets the passes under way finish.
+/// Runs until `shutdown`, then lets the passes under way finish, unless they wait for a service that does not answer.
 pub async fn run(
     client: Client,
     options: Options,
@@ -68,26 +69,29 @@ pub async fn run(
         tasks: TaskTracker::new(),
         metrics,
     });
-    let forgetful = Arc::clone(&ctx);
+    let (forgetful, live) = (Arc::clone(&ctx), reader.clone());
     let stream = watcher(rollouts, watcher::Config::default())
         .default_backoff()
         .reflect(writer)
         .inspect_ok(move |event| match event {
             // Not by the store's own `wait_until_ready`: it wakes one of those who wait, and the controller is one.
-            watcher::Event::InitDone => health.set_ready(),
-            watcher::Event::Delete(gone) => {
-                let uid = gone.uid().unwrap_or_default();
-                forgetful.memory.forget(&uid);
-                forgetful.hubs.forget(&uid);
-                forgetful.metrics.forget(&uid);
+            watcher::Event::InitDone => {
+                health.set_ready();
+                forget_all_but(&forgetful, &live);
             }
+            watcher::Event::Delete(gone) => forget(&forgetful, &gone.uid().unwrap_or_default()),
             _ => (),
         })
         .applied_objects()
         .predicate_filter(|object: &BlobRollout| Some(concern(object)), PredicateConfig::default());
+    let stop = shutdown.clone();
     controller(stream, reader, &ctx, woken)
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(bounded, |_, _, _| Action::requeue(Duration::from_secs(5)), Arc::clone(&ctx))
+        .run(
+            move |object, ctx| bounded(object, ctx, stop.clone()),
+            |_, _, _| Action::requeue(Duration::from_secs(5)),
+            Arc::clone(&ctx),
+        )
         .for_each(|result| {
             log(result.err());
             ready(())
@@ -95,6 +99,20 @@ pub async fn run(
         .await;
     end_sweeps(&ctx).await;
     Ok(())
+}
+
+/// What was deleted while nobody watched is in no event; it is missing in the list after which the watch goes on.
+fn forget_all_but(ctx: &Context, live: &Store<BlobRollout>) {
+    let live: HashSet<String> = live.state().iter().filter_map(|object| object.uid()).collect();
+    for gone in ctx.memory.known().into_iter().filter(|uid| !live.contains(uid)) {
+        forget(ctx, &gone);
+    }
+}
+
+fn forget(ctx: &Context, uid: &str) {
+    ctx.memory.forget(uid);
+    ctx.hubs.forget(uid);
+    ctx.metrics.forget(uid);
 }
 
 /// Sweeps finish the twins that they are writing and no more. Nothing is lost: the next start finds what is left by its query.
@@ -209,11 +227,23 @@ fn names_secret(object: &BlobRollout, name: &str) -> bool {
 }
 
 /// A pass with an end: one that hangs would hold its object for ever.
-async fn bounded(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
-    if let Ok(result) = tokio::time::timeout(PASS, reconcile(object, ctx)).await {
-        return result;
+async fn bounded(
+    object: Arc<BlobRollout>,
+    ctx: Arc<Context>,
+    stop: CancellationToken,
+) -> Result<Action, kube::Error> {
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        result = reconcile(object, ctx) => return result,
+        () = tokio::time::sleep(PASS) => {
+            tracing::error!("a pass took more than {} s and was given up", PASS.as_secs());
+        }
+        // Each of its steps is safe to break off: the next start looks at what came of it.
+        () = too_late => tracing::warn!("a pass did not end within {} s", GRACE.as_secs()),
     }
-    tracing::error!("a pass took more than {} s and was given up", PASS.as_secs());
     Ok(Action::requeue(Duration::from_secs(5)))
 }
 

@@ -58,6 +58,11 @@ impl Memory {
         work(self.lock().entry(uid.to_owned()).or_default())
     }
 
+    /// Of which rollouts anything is remembered, by uid.
+    pub fn known(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
     /// Forgets the rollout `uid` and ends its sweep.
     pub fn forget(&self, uid: &str) {
         if let Some(Rollout { running: Some(running), .. }) = self.lock().remove(uid) {

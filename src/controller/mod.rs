@@ -26,6 +26,8 @@ use context::Context;
 pub async fn reconcile(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
     let (seen, tools) = observe::observe(&object, &ctx).await;
     let plan = decide::decide(&seen, Context::now());
-    act::act(&plan, &seen, tools, &object, &ctx).await;
-    report::report(&object, &plan, &ctx).await
+    // What is done may take its time, and that is told at once; and that it cannot be told does not keep it from being done.
+    let ((), reported) =
+        tokio::join!(act::act(&plan, &seen, tools, &object, &ctx), report::report(&object, &plan, &ctx));
+    reported
 }

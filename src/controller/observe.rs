@@ -38,7 +38,7 @@ pub async fn observe(object: &BlobRollout, ctx: &Context) -> (Observed, Tools) {
             (String::new(), Err(fault.clone()), Err(fault.clone()), Err(fault.clone()), Owners::default())
         }
         Ok(intent) => {
-            let path = intent.path(&namespace, &object.name_any());
+            let path = object.spec.storage.path(&namespace, &object.name_any());
             let (asset, storage, hub) = tokio::join!(
                 asset(ctx, &namespace, intent),
                 storage(ctx, object, intent, &path),
@@ -49,7 +49,7 @@ pub async fn observe(object: &BlobRollout, ctx: &Context) -> (Observed, Tools) {
             (path, asset, storage, hub, ctx.owners(object, &intent.property))
         }
     };
-    ctx.memory.enter(&uid, circumstances(object, &asset, &storage, &hub, tools.hub.as_ref()));
+    ctx.memory.enter(&uid, circumstances(object, &asset, &storage, &hub));
     let whole = asset.is_ok() && storage.is_ok() && hub.is_ok();
     let (counted, upkeep_failed, count_failed, blind) = ctx.memory.with(&uid, |rollout| {
         rollout.blind = if whole { 0 } else { rollout.blind.saturating_add(1) };
@@ -83,12 +83,10 @@ fn circumstances(
     asset: &Result<Asset, Fault>,
     storage: &Result<Storage, Fault>,
     hub: &Result<Hub, Fault>,
-    client: Option<&HubClient>,
 ) -> String {
     let asset = asset.as_ref().map_or("", |asset| &asset.sha256);
     let storage = storage.as_ref().map_or("", |storage| &storage.fingerprint);
-    let host = hub.as_ref().map_or("", |hub| &hub.host_name);
-    let key = client.map(HubClient::key_fingerprint).unwrap_or_default();
+    let (host, key) = hub.as_ref().map_or(("", ""), |hub| (&hub.host_name, &hub.fingerprint));
     format!("{:?}/{asset}/{storage}/{host}/{key}", object.meta().generation)
 }
 
@@ -160,5 +158,5 @@ async fn hub(ctx: &Context, object: &BlobRollout, intent: &Intent) -> Result<(Hu
     }
     let rates = intent.sku.rates(intent.share);
     let client = ctx.hubs.client(&object.uid().unwrap_or_default(), &connection, rates.clone());
-    Ok((Hub { host_name, rates }, client))
+    Ok((Hub { host_name, fingerprint: client.key_fingerprint(), rates }, client))
 }

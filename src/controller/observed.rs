@@ -107,12 +107,14 @@ pub struct Storage {
 pub struct Hub {
     /// Its host name.
     pub host_name: String,
+    /// Tells the credential in force from others.
+    pub fingerprint: String,
     /// How fast we may go.
     pub rates: Rates,
 }
 
 /// A look at the fleet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
     /// When.
     pub at: Timestamp,
@@ -152,7 +154,7 @@ pub struct Swept {
 /// until links run out or the interval has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SweepKey {
-    /// The goal and the target in full, and which links count as good.
+    /// The goal and the target in full, which links count as good, and the hub's credential: a sweep goes on with that it began with.
     pub goal: String,
     /// Whether only the devices that hold one of our links are served.
     pub holders_only: bool,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{Intent, conditions::Reason},
     store::{BlobMetadata, BlobProperties, StoredBlob},
-    time::{TICK, plus, whole_ticks},
+    time::{TICK, parse_ts, plus, whole_ticks},
 };
 
 /// A revision that storage holds.
@@ -67,25 +67,40 @@ pub struct Choice {
 }
 
 /// Chooses the goal. Where the source cannot be read, the goal of storage is delivered further: devices must not lose their
-/// links because somebody deleted a ConfigMap.
+/// links because somebody deleted a ConfigMap. Where the blob that devices have is lost, there is no goal: an earlier revision would
+/// send them back.
 pub fn choose(seen: &Observed, intent: &Intent, storage: &Storage, now: Timestamp) -> Choice {
     let mut stored: Vec<Revision> =
         storage.blobs.iter().filter_map(|blob| revision(&seen.path, blob)).collect();
     stored.sort_by(|a, b| b.ts.cmp(&a.ts).then_with(|| a.sha256.cmp(&b.sha256)));
+    let lost = lost(seen, stored.first());
+    let latest = lost.or_else(|| stored.first().map(|latest| (latest.sha256.as_str(), latest.ts)));
     let mut choice = Choice::default();
     match &seen.asset {
         Ok(_) if intent.suspend => (),
-        Ok(asset) => choice.upkeep = upkeep(seen, intent, storage, asset, stored.first(), now),
+        Ok(asset) => choice.upkeep = upkeep(seen, intent, storage, asset, latest, now),
         Err(fault) => choice.fault = Some(fault.clone()),
     }
     let mut stored = stored.into_iter();
-    choice.goal = stored.next();
+    choice.goal = if lost.is_none() { stored.next() } else { None };
     choice.earlier = stored.collect();
     if choice.goal.is_none() && choice.upkeep.is_none() && choice.fault.is_none() {
-        let message = "spec.suspend is true and nothing has been delivered yet: set it to false to begin";
+        let message = if lost.is_some() {
+            "the blob that devices have is not in storage any more, and spec.suspend is true: set it to false to store it again"
+        } else {
+            "spec.suspend is true and nothing has been delivered yet: set it to false to begin"
+        };
         choice.fault = Some(Fault::user(Reason::Suspended, message));
     }
     choice
+}
+
+/// The digest and `ts` of a revision that was the goal and is later than all that storage holds: somebody deleted its blob or wrote
+/// something else there.
+fn lost<'a>(seen: &'a Observed, latest: Option<&Revision>) -> Option<(&'a str, Timestamp)> {
+    let before = seen.before.asset.as_ref()?;
+    let ts = parse_ts(&before.ts)?;
+    latest.is_none_or(|latest| latest.ts < ts).then_some((before.sha256.as_str(), ts))
 }
 
 /// A blob is a revision of ours if it is named by the digest that its metadata records, and knows its `ts`.
@@ -107,14 +122,14 @@ fn upkeep(
     intent: &Intent,
     storage: &Storage,
     asset: &Asset,
-    latest: Option<&Revision>,
+    latest: Option<(&str, Timestamp)>,
     now: Timestamp,
 ) -> Option<Upkeep> {
     let name = format!("{}/{}", seen.path, asset.sha256);
     // Clients that look at `ts` alone take only what is later, so it moves past every other, whatever the clock says.
     let ts = match latest {
-        Some(latest) if latest.sha256 == asset.sha256 => latest.ts,
-        Some(latest) => whole_ticks(now).max(plus(latest.ts, TICK)),
+        Some((sha256, ts)) if sha256 == asset.sha256 => ts,
+        Some((_, ts)) => whole_ticks(now).max(plus(ts, TICK)),
         None => whole_ticks(now),
     };
     let properties = BlobProperties {
@@ -134,7 +149,10 @@ fn upkeep(
     match storage.blobs.iter().find(whole) {
         None => Some(Upkeep::Put { name, asset: asset.clone(), properties }),
         Some(blob)
-            if blob.metadata.ts == Some(ts) && blob.content_type.as_ref() == Some(&intent.content_type) =>
+            if blob.metadata.ts == Some(ts)
+                // An object of this name that was deleted and made again finds the former one's.
+                && blob.metadata.uid.as_ref() == Some(&seen.uid)
+                && blob.content_type.as_ref() == Some(&intent.content_type) =>
         {
             None
         }

@@ -44,9 +44,10 @@ pub fn blocked(seen: &Observed, fault: &Fault, now: Timestamp) -> BlobRolloutSta
 
 /// The status of a rollout under way.
 pub fn tell(seen: &Observed, story: &Story<'_>, now: Timestamp) -> BlobRolloutStatus {
-    let asset = story.choice.goal.as_ref().and_then(|goal| asset(goal, story.delivery));
-    let counted =
-        seen.counted.as_ref().filter(|counted| Some(&counted.subject.blob) == story.delivery.blob.as_ref());
+    let goal = story.choice.goal.as_ref().and_then(|goal| asset(goal, story.delivery));
+    // Where there is none, devices have what they had.
+    let asset = goal.or_else(|| seen.before.asset.clone());
+    let counted = story.delivery.counted.as_ref();
     let same = asset == seen.before.asset;
     BlobRolloutStatus {
         observed_generation: seen.generation,
@@ -56,7 +57,11 @@ pub fn tell(seen: &Observed, story: &Story<'_>, now: Timestamp) -> BlobRolloutSt
             .map(|counted| devices(seen, counted, story.delivery))
             .or_else(|| seen.before.devices.clone().filter(|_| same)),
         hub: hub(seen),
-        failures: failures(counted, story.delivery),
+        failures: match counted {
+            // Nothing new is known about them, as after a restart.
+            None if same => seen.before.failures.clone(),
+            _ => failures(counted, story.delivery),
+        },
         asset,
     }
 }

@@ -38,10 +38,11 @@ pub fn begin(
     let cancel = CancellationToken::new();
     let (progress, tally) = watch::channel(Tally::default());
     let running = Running { key: plan.key.clone(), cancel: cancel.clone(), tally };
-    let replaced = ctx.memory.with(&seen.uid, |rollout| rollout.running.replace(running));
-    if let Some(replaced) = replaced {
-        replaced.cancel.cancel();
-    }
+    ctx.memory.with(&seen.uid, |rollout| {
+        if let Some(replaced) = rollout.running.replace(running) {
+            replaced.cancel.cancel();
+        }
+    });
     let (tasks, ctx) = (ctx.tasks.clone(), Arc::clone(ctx));
     let (uid, owners, reference) = (seen.uid.clone(), seen.owners.clone(), ObjectRef::from_obj(object));
     tasks.spawn(async move {
@@ -49,32 +50,41 @@ pub fn begin(
         let key = plan.key.clone();
         let run = Run { plan, storage, owners, blobs, hub, cancel: cancel.clone(), progress };
         let outcome = run.all().await;
-        if !cancel.is_cancelled() {
-            end(&ctx, &uid, key, began, outcome);
+        if end(&ctx, &uid, key, &cancel, began, outcome) {
             // The receiver lives as long as the process; where it is gone, nobody is left to be woken.
             let _gone = ctx.wake.send(reference);
         }
     });
 }
 
+/// Whether it has ended by itself: of one that was replaced or whose rollout is gone, nothing is remembered.
 fn end(
     ctx: &Context,
     uid: &str,
     key: SweepKey,
+    cancel: &CancellationToken,
     began: k8s_openapi::jiff::Timestamp,
     outcome: Result<Tally, Fault>,
-) {
+) -> bool {
     let ended = Context::now();
     if let Ok(tally) = &outcome {
         ctx.metrics.swept(tally);
     }
+    if cancel.is_cancelled() {
+        return false;
+    }
     ctx.memory.with(uid, |rollout| {
+        // Looked at again where nobody can replace it meanwhile.
+        if cancel.is_cancelled() {
+            return false;
+        }
         let before = rollout.swept.as_ref().filter(|before| before.key == key);
         let failed = before.and_then(|before| before.outcome.as_ref().err());
         let outcome = outcome.map_err(|fault| failed_again(failed, fault, ended));
         rollout.swept = Some(Swept { key, began, ended, outcome });
         rollout.running = None;
-    });
+        true
+    })
 }
 
 /// One sweep: its revisions one after the other.

@@ -44,7 +44,8 @@ pub fn on_delivery(seen: &Observed, story: &Story<'_>, counted: Option<&Counted>
     let mut say = ready(seen, story, counted, was_ready);
     match counted {
         Some(counted) => say.push(acknowledged(counted)),
-        None if same => say.extend(acknowledged_before(seen)),
+        // A new spec may ask for other devices.
+        None if same && settled(seen) => say.extend(acknowledged_before(seen)),
         None => {
             say.push(Say::new(ACKNOWLEDGED, false, Reason::Pending, "the devices have not been counted yet"));
         }
@@ -89,7 +90,10 @@ fn ready(seen: &Observed, story: &Story<'_>, counted: Option<&Counted>, was_read
         );
         return stalled(Reason::Conflicted, message);
     }
-    if counts.targeted == counts.linked && (story.delivery.swept || was_ready) {
+    // What a new spec changes about links or twins is not there before a sweep; one that is suspended changes nothing.
+    let suspended = seen.intent.as_ref().is_ok_and(|intent| intent.suspend);
+    let still = was_ready && (suspended || settled(seen));
+    if counts.targeted == counts.linked && (story.delivery.swept || still) {
         return delivered(story, counted);
     }
     let message = format!("{} of {} devices hold a link to the revision", counts.linked, counts.targeted);

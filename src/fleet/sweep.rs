@@ -160,7 +160,9 @@ impl Round<'_> {
                     Outcome::Nothing => (),
                 }
             }
-            Err(HubError::BadRequest { message }) => state.tally.refuse(device, message),
+            Err(HubError::BadRequest { message } | HubError::TooLarge(message)) => {
+                state.tally.refuse(device, message);
+            }
             Err(error) if error.follow() == Follow::UserMustAct => state.fatal = Some(error),
             Err(error) => {
                 state.tally.left += 1;

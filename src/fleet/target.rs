@@ -71,27 +71,45 @@ fn condition(query: &str) -> Result<String, TargetError> {
     Ok(format!("({text})"))
 }
 
-/// The condition of a whole query, or nothing where it has none.
+/// The condition of a whole query, or nothing where it has none. Its columns are replaced by those that we need, so they may be any,
+/// as long as it asks for devices and for all of them.
 fn where_of(text: &str) -> Result<Option<&str>, TargetError> {
-    let mut rest = text;
-    for expected in ["SELECT", "*", "FROM", "devices"] {
-        let found = rest.split_whitespace().next().unwrap_or_default();
-        if !found.eq_ignore_ascii_case(expected) {
-            return Err(TargetError::Query(match expected {
-                "*" => "it must select *, without TOP, columns or functions",
-                "devices" => "it must be FROM devices",
-                _ => "it must begin with SELECT * FROM devices",
-            }));
+    let (_select, mut rest) = word(text);
+    let mut columns = Vec::new();
+    loop {
+        let (next, after) = word(rest);
+        rest = after;
+        if next.eq_ignore_ascii_case("FROM") {
+            break;
         }
-        rest = rest.trim_start()[found.len()..].trim_start();
-    }
-    match rest.split_whitespace().next() {
-        None => Ok(None),
-        Some(word) if word.eq_ignore_ascii_case("WHERE") && rest.len() > word.len() => {
-            Ok(Some(rest[word.len()..].trim()))
+        if next.is_empty() {
+            return Err(TargetError::Query("it must begin with SELECT * FROM devices"));
         }
-        Some(_) => Err(TargetError::Query("after devices comes WHERE and a condition, or nothing")),
+        columns.push(next);
     }
+    let top = columns.first().is_none_or(|first| first.eq_ignore_ascii_case("TOP"));
+    if top || columns.iter().any(|column| column.contains('(')) {
+        return Err(TargetError::Query("it must select * or columns, without TOP and functions"));
+    }
+    let (collection, rest) = word(rest);
+    if !collection.eq_ignore_ascii_case("devices") {
+        return Err(TargetError::Query("it must be FROM devices"));
+    }
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let keyword = rest.get(.."WHERE".len()).filter(|word| word.eq_ignore_ascii_case("WHERE"));
+    let condition = keyword.map(|keyword| &rest[keyword.len()..]);
+    let condition = condition.filter(|text| text.starts_with(|c: char| c.is_whitespace() || c == '('));
+    let condition = condition.map(str::trim).filter(|text| !text.is_empty());
+    condition.map(Some).ok_or(TargetError::Query("after devices comes WHERE and a condition, or nothing"))
+}
+
+/// The first word, and what follows after the space behind it.
+fn word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    let (first, rest) = text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
+    (first, rest.trim_start())
 }
 
 /// A condition must be whole in itself: nothing in it may close the parenthesis that we put around it.
@@ -165,6 +183,12 @@ mod tests {
             ("selected = 1", Ok("(selected = 1)")),
             ("SELECT * FROM devices", Ok("IS_DEFINED(deviceId)")),
             ("select  *\nfrom devices\twhere a = 1", Ok("(a = 1)")),
+            ("SELECT deviceId, tags AS t FROM devices WHERE a = 1", Ok("(a = 1)")),
+            ("SELECT * FROM devices WHERE(a = 1)", Ok("((a = 1))")),
+            ("SELECT * FROM devices WHEREVER a = 1", Err("WHERE and a condition")),
+            ("SELECT * FROM", Err("FROM devices")),
+            ("SELECT FROM devices", Err("must select *")),
+            ("SELECT", Err("must begin with")),
             ("SELECT * FROM devices WHERE", Err("WHERE and a condition")),
             ("SELECT * FROM devices WHERE (a = 1", Err("not closed")),
             ("SELECT * FROM devices.modules", Err("FROM devices")),

@@ -3,7 +3,7 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use k8s_openapi::jiff::Timestamp;
@@ -32,6 +32,9 @@ const RETRIES: u32 = 4;
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// A wait beyond this is the caller's to plan with.
 const LONGEST_WAIT_WITHIN_A_CALL: Duration = Duration::from_secs(30);
+/// No further try is begun after this long without an answer: a hub that is silent takes a minute to be found out, and whoever
+/// waits for it wants to be told.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Talks to one hub. Clones share everything.
 #[derive(Clone)]
@@ -175,34 +178,47 @@ impl HubClient {
         build: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, HubError> {
         let governor = &self.inner.governor;
-        let mut attempt = 0;
+        let (mut attempt, mut spent) = (0, Duration::ZERO);
         loop {
             let result = {
                 let _permit = governor.permit(class, urgency).await;
                 let token = self.inner.tokens.token(Timestamp::now());
-                send(build().header(AUTHORIZATION, token.expose())).await
+                let begun = Instant::now();
+                let result = send(build().header(AUTHORIZATION, token.expose())).await;
+                spent += begun.elapsed();
+                result
             };
             let error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let wait = match error {
-                HubError::Throttled { after } => {
-                    let wait = after.unwrap_or_else(|| backoff(attempt));
-                    governor.pause(class, wait);
-                    wait
-                }
-                HubError::Server { .. } | HubError::Unreachable(_) => backoff(attempt),
-                _ => return Err(error),
-            };
-            if attempt == RETRIES || wait > LONGEST_WAIT_WITHIN_A_CALL {
-                return Err(error);
+            let wait = wait(&error, attempt);
+            if let (HubError::Throttled { .. }, Some(wait)) = (&error, wait) {
+                governor.pause(class, wait);
             }
+            let Some(wait) = wait.filter(|wait| is_worth_it(&error, *wait, attempt, spent)) else {
+                return Err(error);
+            };
             tracing::debug!(%error, ?class, attempt, ?wait, "a call to the hub is tried again");
             attempt += 1;
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// How long to be quiet after an error that passes by itself.
+fn wait(error: &HubError, attempt: u32) -> Option<Duration> {
+    match error {
+        HubError::Throttled { after } => Some(after.unwrap_or_else(|| backoff(attempt))),
+        HubError::Server { .. } | HubError::Unreachable(_) => Some(backoff(attempt)),
+        _ => None,
+    }
+}
+
+/// Whether to try again within the call; `spent` is how long its tries have taken so far.
+fn is_worth_it(error: &HubError, wait: Duration, attempt: u32, spent: Duration) -> bool {
+    let silent = matches!(error, HubError::Unreachable(_)) && spent >= PATIENCE;
+    attempt < RETRIES && wait <= LONGEST_WAIT_WITHIN_A_CALL && !silent
 }
 
 /// Half a second, doubled with every attempt, a quarter more or less so that callers do not come back all at once.

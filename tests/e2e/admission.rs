@@ -25,6 +25,7 @@ const REFUSED: &[(Change, &str)] = &[
         "1 to 255 printable ASCII characters, such as application/json",
     ),
     (|spec| spec["contentType"] = json!(""), "1 to 255 printable ASCII characters"),
+    (|spec| spec["contentType"] = json!("text/plain "), "with no space at either end"),
     (|spec| spec["contentType"] = json!("a".repeat(256)), "may not be more than 255"),
     (|spec| spec["source"] = json!({}), "exactly one of inline, configMapRef and secretRef"),
     (

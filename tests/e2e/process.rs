@@ -1,6 +1,6 @@
 //! The operator as a process: probes, metrics, logs, and how it ends.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use blobrollout::api::conditions::READY;
 use serde_json::{Value, json};
@@ -86,6 +86,34 @@ async fn a_sweep_that_is_interrupted_ends_cleanly_and_is_gone_on_with() {
     case.until_said("long", READY, "True Delivered").await;
     let writes = case.hub.desired_writes();
     assert!(writes.len() == devices.len() && writes.values().all(|count| *count == 1), "{writes:?}");
+}
+
+#[tokio::test]
+async fn it_ends_in_time_while_it_waits_for_a_hub_that_says_nothing() {
+    let case = Case::new("silent").await;
+    // Whoever connects waits for ever.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (from, to) = (case.hub.https_port(), silent.local_addr().unwrap().port());
+    let hub = case.hub.policy_connection_string("service").unwrap();
+    case.secret("silent", &hub.replace(&format!(":{from}"), &format!(":{to}"))).await;
+    let operator = case.operator().await;
+    let mut spec = Case::spec("asset");
+    spec["hub"]["connectionStringSecretRef"]["name"] = json!("silent");
+    case.apply("waits", &spec).await;
+    // It says what it is at before that has come to an end.
+    case.until_said("waits", READY, "False Observing").await;
+    // Far less than the 30 seconds that the chart gives it.
+    let ended = tokio::time::timeout(Duration::from_secs(20), operator.stop()).await;
+    assert_eq!(ended.ok(), Some(0), "{}", case.logs());
+}
+
+#[test]
+fn a_definition_that_cannot_be_printed_is_no_panic() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ended = Command::new(env!("CARGO_BIN_EXE_blobrollout")).arg("crd").stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("could not be printed"), "{said}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl World {
             intent,
             asset: Ok(Asset::new(Bytes::from("hello"))),
             storage: Ok(storage),
-            hub: Ok(Hub { host_name: "hub.azure-devices.net".into(), rates }),
+            hub: Ok(Hub { host_name: "hub.azure-devices.net".into(), fingerprint: "1".into(), rates }),
             owners: Owners::default(),
             counted: None,
             sweep: SweepState::default(),

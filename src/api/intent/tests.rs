@@ -26,21 +26,21 @@ fn defaults() {
         (intent.property.as_str(), intent.reported_property.as_str()),
         ("configurationBlob", "configurationBlob")
     );
-    assert_eq!(intent.path("ns", "recipes"), "ns/recipes");
+    assert_eq!(spec(|_| ()).storage.path("ns", "recipes"), "ns/recipes");
 }
 
 #[test]
 fn what_is_given_is_taken() {
-    let intent = Intent::parse(&spec(|v| {
+    let spec = spec(|v| {
         v["source"] = json!({"inline": {"base64": "aGVs\n bG8="}});
         v["storage"]["prefix"] = json!("plant-a/line_1");
         v["twin"] = json!({"property": "recipes", "extraFields": ["sha256", "size"]});
         v["target"] = json!({"deviceIds": ["a"], "maxDevices": 3});
         v["sas"] = json!({"lifetime": "1h", "renewBefore": "30m"});
-    }))
-    .unwrap();
+    });
+    let intent = Intent::parse(&spec).unwrap();
     assert_eq!(intent.source, Source::Inline(Bytes::from("hello")));
-    assert_eq!(intent.path("ns", "n"), "plant-a/line_1/ns/n");
+    assert_eq!(spec.storage.path("ns", "n"), "plant-a/line_1/ns/n");
     assert_eq!(intent.reported_property, "recipes");
     assert!(intent.with_sha256 && intent.with_size);
     assert_eq!(intent.max_devices, Some(3));
@@ -52,6 +52,13 @@ fn what_is_wrong_is_named() {
     type Change = fn(&mut Value);
     let table: &[(Change, &str)] = &[
         (|v| v["source"] = json!({}), "spec.source: must name exactly one"),
+        (|v| v["contentType"] = json!("text/plain "), "spec.contentType: must be 1 to 255"),
+        (|v| v["hub"]["sku"] = json!({"name": "B1"}), r#"spec.hub.sku.name: "B1" is no tier"#),
+        (|v| v["hub"]["sku"] = json!({"units": 3_000_000_000_i64}), "spec.hub.sku.units: must be 1 to 200"),
+        (
+            |v| v["twin"] = json!({"extraFields": ["size", "md5"]}),
+            r#"spec.twin.extraFields: "md5" is no field"#,
+        ),
         (
             |v| v["source"]["secretRef"] = json!({"name": "a", "key": "b"}),
             "spec.source: must name exactly one",

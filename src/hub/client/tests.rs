@@ -110,6 +110,25 @@ async fn it_gives_up_after_five_times() {
     assert_eq!(script.asked().len(), 5);
 }
 
+#[test]
+fn a_silent_hub_is_not_asked_again_and_again() {
+    let seconds = Duration::from_secs;
+    let silent = HubError::Unreachable("no answer in time".into());
+    for (error, wait, attempt, spent, want) in [
+        (silent.clone(), 1, 0, 0, true),
+        // A refused connection costs no time; an answer that does not come costs a minute.
+        (silent.clone(), 1, 1, 19, true),
+        (silent.clone(), 1, 0, 60, false),
+        (silent, 1, 4, 0, false),
+        (HubError::Server { status: 503 }, 1, 3, 90, true),
+        (HubError::Throttled { after: None }, 30, 3, 90, true),
+        (HubError::Throttled { after: None }, 31, 0, 0, false),
+    ] {
+        let got = is_worth_it(&error, seconds(wait), attempt, seconds(spent));
+        assert_eq!(got, want, "{error} {wait} {attempt} {spent}");
+    }
+}
+
 #[tokio::test]
 async fn what_would_fail_again_is_not_tried_again() {
     let no_device = answer(404, "iothub-errorcode: DeviceNotFound\r\n", "{}");
