@@ -23,10 +23,12 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
-/// A hub with device `d1`.
+/// A hub with device `d1`, and a module of it.
 async fn hub() -> Hub {
     let hub = Hub::start().await;
-    hub.emulator.create_device("d1", &Value::Null).unwrap();
+    for id in ["d1", "d1/m1"] {
+        hub.emulator.create_device(id, &Value::Null).unwrap();
+    }
     hub
 }
 
@@ -39,10 +41,10 @@ async fn open(hub: &Hub, path: &str, subprotocol: &'static str) -> Result<Socket
     client_async(request, stream).await.map(|(socket, _)| socket)
 }
 
-fn connect(hub: &Hub) -> Bytes {
-    let mut packet = Connect::new("d1");
-    let token = hub.emulator.device_token("d1", HOUR).unwrap();
-    packet.set_login(format!("{}/d1/?api-version=2021-04-12", hub.emulator.host_name()), token);
+fn connect(hub: &Hub, id: &str) -> Bytes {
+    let mut packet = Connect::new(id);
+    let token = hub.emulator.device_token(id, HOUR).unwrap();
+    packet.set_login(format!("{}/{id}/?api-version=2021-04-12", hub.emulator.host_name()), token);
     written(|bytes| packet.write(bytes))
 }
 
@@ -68,12 +70,16 @@ async fn packets(socket: &mut Socket, count: usize) -> Vec<Packet> {
 }
 
 #[tokio::test]
-async fn a_device_connects_and_reads_its_twin() {
+async fn a_device_connects_and_reads_its_twin_and_so_does_a_module() {
     let hub = hub().await;
-    for path in ["/$iothub/websocket", "/%24iothub/websocket?iothub-no-client-cert=true"] {
+    for (path, id) in [
+        ("/$iothub/websocket", "d1"),
+        ("/%24iothub/websocket?iothub-no-client-cert=true", "d1"),
+        ("/$iothub/websocket", "d1/m1"),
+    ] {
         let mut socket = open(&hub, path, "mqtt").await.unwrap();
         // A packet in two messages, and two packets in one.
-        let connect = connect(&hub);
+        let connect = connect(&hub, id);
         let mut second = BytesMut::from(&connect[10..]);
         Publish::new("$iothub/twin/GET/?$rid=1", QoS::AtMostOnce, " ").write(&mut second).unwrap();
         for bytes in [connect.slice(..10), second.freeze(), written(|bytes| PingReq.write(bytes))] {
@@ -89,9 +95,9 @@ async fn a_device_connects_and_reads_its_twin() {
         });
         let expected: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
         assert_eq!(twin, Some(("$iothub/twin/res/200/?$rid=1", expected)));
-        assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+        assert_eq!(hub.emulator.twin(id).unwrap()["connectionState"], "Connected");
         socket.close(None).await.unwrap();
-        wait_for(|| hub.emulator.twin("d1").unwrap()["connectionState"] == "Disconnected").await;
+        wait_for(|| hub.emulator.twin(id).unwrap()["connectionState"] == "Disconnected").await;
     }
     hub.emulator.shutdown().await;
 }
@@ -117,7 +123,7 @@ async fn what_is_no_mqtt_ends_and_other_handshakes_are_refused() {
     }
     // A hub that stops ends these connections too.
     let mut socket = open(&hub, "/$iothub/websocket", "mqtt").await.unwrap();
-    socket.send(Message::Binary(connect(&hub))).await.unwrap();
+    socket.send(Message::Binary(connect(&hub, "d1"))).await.unwrap();
     packets(&mut socket, 1).await;
     hub.emulator.shutdown().await;
     assert!(!matches!(socket.next().await, Some(Ok(_))));

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::hub::Hub;
+use crate::identity::DeviceId;
 pub(crate) use session::Session;
 
 /// Largest packet: a message of 256 KB ("Communicate with an IoT hub using the MQTT protocol") with its
@@ -35,8 +36,10 @@ async fn serve(hub: Arc<Hub>, stream: impl AsyncRead + AsyncWrite + Unpin, certi
         .await;
 }
 
-/// Looks at a topic as a publish and as a subscription of a device would have it.
+/// Looks at a topic as a publish and as a subscription of a device and of a module would have it.
 pub(crate) fn judge_topic(text: &str) {
-    let _ = topic::Request::parse(text, "d1");
-    let _ = topic::Filter::parse(text, "d1");
+    for id in ["d1", "d1/m1"].iter().filter_map(|id| DeviceId::parse_any(id).ok()) {
+        let _ = topic::Request::parse(text, &id);
+        let _ = topic::Filter::parse(text, &id);
+    }
 }
