@@ -10,3 +10,4 @@ mod python_device;
 mod python_service;
 mod scripts;
 mod wire;
+mod wired;

@@ -1,17 +1,25 @@
-// azure-iot-device over MQTT: twin, reports, desired listener, what follows a dropped socket, token renewal.
+// azure-iot-device, over MQTT (`mqtt`) or in a WebSocket (`ws`), for a device or a module as the connection string has it: twin,
+// reports, desired listener, what follows a dropped socket, token renewal.
 'use strict';
 
-const { Client, Message } = require('azure-iot-device');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const https = require('node:https');
+const { Client, Message, ModuleClient } = require('azure-iot-device');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { run, say, step } = require('./steps.cjs');
 
-run(async ([tokenSeconds]) => {
-  const client = Client.fromConnectionString(process.env.DEVICE_CONNECTION_STRING, Mqtt);
+run(async ([transport, tokenSeconds]) => {
+  const { DEVICE_CONNECTION_STRING: connection, DETOUR_PORT: detour } = process.env;
+  const isModule = connection.includes(';ModuleId=');
+  const kind = isModule ? ModuleClient : Client;
+  const client = kind.fromConnectionString(connection, { mqtt: Mqtt, ws: MqttWs }[transport]);
+  const options = {};
   if (tokenSeconds) {
     const valid = Number(tokenSeconds);
-    const tokenRenewal = { tokenValidTimeInSeconds: valid, tokenRenewalMarginInSeconds: valid / 2 };
-    await client.setOptions({ tokenRenewal });
+    options.tokenRenewal = { tokenValidTimeInSeconds: valid, tokenRenewalMarginInSeconds: valid / 2 };
   }
+  // A WebSocket goes to port 443, unless an agent dials another one.
+  if (detour) options.mqtt = { webSocketAgent: new https.Agent({ port: Number(detour) }) };
+  await client.setOptions(options);
   client.on('disconnect', () => say({ step: 'disconnected' }));
   await step('open', async () => (await client.open()).constructor.name);
   const twin = await client.getTwin();
@@ -25,6 +33,11 @@ run(async ([tokenSeconds]) => {
   await step('report null', () => report({ gone: null }));
   await step('report refused', () => report({ 'a.b': 1 }));
   await step('telemetry', async () => (await client.sendEvent(new Message('hello'))).constructor.name);
+  if (isModule) {
+    // Subscribes to the inputs.
+    client.on('inputMessage', () => {});
+    await step('output', async () => (await client.sendOutputEvent('out', new Message('hello'))).constructor.name);
+  }
 
   twin.on('properties.desired', (patch) => {
     say({ step: 'desired', ok: patch });

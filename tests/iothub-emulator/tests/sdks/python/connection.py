@@ -1,0 +1,24 @@
+"""A client for the hub: over MQTT (`mqtt`) or in a WebSocket (`ws`), for a device or a module as the connection string has it."""
+
+import os
+import sys
+
+from azure.iot.device import ProxyOptions
+
+CONNECTION_STRING = os.environ["DEVICE_CONNECTION_STRING"]
+IS_MODULE = ";ModuleId=" in CONNECTION_STRING
+
+
+def client(device_client, module_client):
+    """One of the two classes, with the arguments of the script: transport, and for how many seconds a token is good."""
+    transport, *token_seconds = sys.argv[1:]
+    with open(os.environ["CA_FILE"]) as file:
+        options = {"server_verification_cert": file.read(), "connection_retry_interval": 1}
+    options["websockets"] = transport == "ws"
+    if token_seconds:
+        options["sastoken_ttl"] = int(token_seconds[0])
+    # The SDK dials ports 443 and 8883 alone; to another one a proxy must lead.
+    if detour := os.environ["DETOUR_PORT"]:
+        options["proxy_options"] = ProxyOptions(proxy_type="HTTP", proxy_addr="127.0.0.1", proxy_port=int(detour))
+    kind = module_client if IS_MODULE else device_client
+    return kind.create_from_connection_string(CONNECTION_STRING, **options)

@@ -1,0 +1,93 @@
+//! A hub at the end of a wire that can be cut, where the device SDKs dial it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::hub::Hub;
+use crate::wire::Wire;
+
+/// How a device speaks to the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// MQTT on port 8883, the only one for Python.
+    Mqtt,
+    /// A WebSocket on port 443, the only one for either SDK.
+    WebSocket,
+    /// A WebSocket on another port, to which an SDK must be led by its own means.
+    WebSocketElsewhere,
+}
+
+/// A hub, and a wire to it from the port that an SDK dials.
+pub struct Wired {
+    pub hub: Hub,
+    pub wire: Wire,
+    pub transport: Transport,
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+/// Where there is one port 8883 for all, one test at a time has it.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+impl Wired {
+    pub async fn start(transport: Transport) -> Self {
+        let own = standins::own_loopback_address();
+        let port = if transport == Transport::Mqtt { 8883 } else { 443 };
+        let (listener, alone) = match TcpListener::bind((own, port)).await {
+            Ok(listener) if transport != Transport::WebSocketElsewhere => (listener, None),
+            Err(error) if transport == Transport::Mqtt => {
+                standins::say(&format!("Microsoft's SDKs: {own}:8883: {error}: taking 127.0.0.1:8883"));
+                let alone = ALONE.lock().await;
+                (TcpListener::bind("127.0.0.1:8883").await.unwrap(), Some(alone))
+            }
+            bound => {
+                if let Err(error) = bound {
+                    let means = "Node is handed an agent, Python a proxy";
+                    standins::say(&format!("Microsoft's SDKs: {own}:443: {error}: {means}"));
+                }
+                (TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), None)
+            }
+        };
+        let address: IpAddr = listener.local_addr().unwrap().ip();
+        let hub = Hub::on(address).await;
+        let port =
+            if transport == Transport::Mqtt { hub.emulator.mqtt_port() } else { hub.emulator.https_port() };
+        let wire = Wire::lay(listener, (address, port).into());
+        Self { hub, wire, transport, _alone: alone }
+    }
+
+    /// Creates a device, or a module by `{device}/{module}` with its device, with a tag and one desired property.
+    pub fn create(&self, id: &str) {
+        let emulator = &self.hub.emulator;
+        if let Some((device, _)) = id.split_once('/') {
+            emulator.create_device(device, &json!(null)).unwrap();
+        }
+        emulator.create_device(id, &json!({"site": "a"})).unwrap();
+        self.patch(id, &json!({"first": 1}));
+    }
+
+    /// Patches desired properties.
+    pub fn patch(&self, id: &str, desired: &serde_json::Value) {
+        self.hub.emulator.patch_twin(id, &json!({"properties": {"desired": desired}})).unwrap();
+    }
+
+    /// A connection string by way of a gateway: the wire's address, or address and port.
+    pub fn connection_string(&self, id: &str, gateway: &str) -> String {
+        let whole = self.hub.emulator.device_connection_string(id).unwrap();
+        let (usual, _) = whole.split_once(";GatewayHostName=").unwrap();
+        format!("{usual};GatewayHostName={gateway}")
+    }
+
+    /// The first argument of the scripts.
+    pub fn kind(&self) -> &'static str {
+        if self.transport == Transport::Mqtt { "mqtt" } else { "ws" }
+    }
+
+    /// Where the SDK must be led to, if it dials another port; empty if not.
+    pub fn detour(&self) -> String {
+        let port = self.wire.address.port();
+        if self.transport == Transport::Mqtt || port == 443 { String::new() } else { port.to_string() }
+    }
+}
