@@ -122,7 +122,7 @@ impl Emulator {
         let (https_port, mqtt_port) = (https.1, mqtt.1);
         let tasks = Tasks::default();
         listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);
-        listener::spawn(mqtt.0, tls.devices, hub.clone(), &tasks, mqtt::serve_tls);
+        listener::spawn(mqtt.0, tls.server, hub.clone(), &tasks, mqtt::serve_tls);
         tasks
             .tracker
             .spawn(tasks.stop.clone().run_until_cancelled_owned(simulation::run(hub.clone(), due_acks)));

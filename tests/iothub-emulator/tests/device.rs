@@ -38,7 +38,7 @@ async fn a_module_reads_its_twin_is_notified_and_reports() {
     reads_its_twin_is_notified_and_reports("d1/m1", "/twins/d1/modules/m1", "devices/d1/modules/m1").await;
 }
 
-async fn reads_its_twin_is_notified_and_reports(id: &str, path: &str, topics: &str) {
+async fn reads_its_twin_is_notified_and_reports(id: &str, twin_at: &str, topics: &str) {
     let (hub, token) = hub_with(id).await;
     let mut device = Device::new(&hub, id, &token);
     assert_eq!(device.connect().await, Ok(false));
@@ -54,10 +54,10 @@ async fn reads_its_twin_is_notified_and_reports(id: &str, path: &str, topics: &s
 
     device.subscribe(DESIRED).await;
     let patch = json!({"tags": {"t": 1}, "properties": {"desired": {"blob": {"uri": "u", "old": null}, "gone": null}}});
-    assert_eq!(hub.call("PATCH", path, &[], Some(patch)).await.status, 200);
+    assert_eq!(hub.call("PATCH", twin_at, &[], Some(patch)).await.status, 200);
     // Tags alone notify nobody: the next notification is the second one of desired properties.
-    hub.call("PATCH", path, &[], Some(json!({"tags": {"t": 2}}))).await;
-    hub.call("PUT", path, &[], Some(json!({"properties": {"desired": {"whole": 1}}}))).await;
+    hub.call("PATCH", twin_at, &[], Some(json!({"tags": {"t": 2}}))).await;
+    hub.call("PUT", twin_at, &[], Some(json!({"properties": {"desired": {"whole": 1}}}))).await;
     let first = device.message().await;
     assert_eq!(first.topic, "$iothub/twin/PATCH/properties/desired/?$version=2");
     assert_eq!(json_of(&first), json!({"blob": {"uri": "u", "old": null}, "gone": null, "$version": 2}));

@@ -5,14 +5,17 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use common::certificate::certificate;
 use common::{HOUR, Hub, wait_for};
 use futures::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet, PingReq, Publish};
-use serde_json::Value;
+use rustls::ClientConfig;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -33,8 +36,17 @@ async fn hub() -> Hub {
 }
 
 async fn open(hub: &Hub, path: &str, subprotocol: &'static str) -> Result<Socket, Error> {
+    open_with(hub, path, subprotocol, common::device_tls(&hub.emulator)).await
+}
+
+async fn open_with(
+    hub: &Hub,
+    path: &str,
+    subprotocol: &'static str,
+    tls: Arc<ClientConfig>,
+) -> Result<Socket, Error> {
     let stream = TcpStream::connect(("127.0.0.1", hub.emulator.https_port())).await.unwrap();
-    let connector = TlsConnector::from(common::device_tls(&hub.emulator));
+    let connector = TlsConnector::from(tls);
     let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
     let mut request = format!("wss://localhost{path}").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
@@ -42,8 +54,11 @@ async fn open(hub: &Hub, path: &str, subprotocol: &'static str) -> Result<Socket
 }
 
 fn connect(hub: &Hub, id: &str) -> Bytes {
+    connect_by(hub, id, &hub.emulator.device_token(id, HOUR).unwrap())
+}
+
+fn connect_by(hub: &Hub, id: &str, token: &str) -> Bytes {
     let mut packet = Connect::new(id);
-    let token = hub.emulator.device_token(id, HOUR).unwrap();
     packet.set_login(format!("{}/{id}/?api-version=2021-04-12", hub.emulator.host_name()), token);
     written(|bytes| packet.write(bytes))
 }
@@ -98,6 +113,23 @@ async fn a_device_connects_and_reads_its_twin_and_so_does_a_module() {
         assert_eq!(hub.emulator.twin(id).unwrap()["connectionState"], "Connected");
         socket.close(None).await.unwrap();
         wait_for(|| hub.emulator.twin(id).unwrap()["connectionState"] == "Disconnected").await;
+    }
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_known_in_a_websocket_too() {
+    let hub = hub().await;
+    let ((tls, thumbprint), (stranger, _)) = (certificate(&hub), certificate(&hub));
+    let thumbprints = json!({"primaryThumbprint": thumbprint});
+    let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": thumbprints}});
+    assert_eq!(hub.call("PUT", "/devices/x1", &[], Some(body)).await.status, 200);
+    let none = common::device_tls(&hub.emulator);
+    let refused = ConnectReturnCode::NotAuthorized;
+    for (tls, code) in [(tls, ConnectReturnCode::Success), (stranger, refused), (none, refused)] {
+        let mut socket = open_with(&hub, "/$iothub/websocket", "mqtt", tls).await.unwrap();
+        socket.send(Message::Binary(connect_by(&hub, "x1", ""))).await.unwrap();
+        assert_eq!(packets(&mut socket, 1).await, [Packet::ConnAck(ConnAck::new(code, false))]);
     }
     hub.emulator.shutdown().await;
 }

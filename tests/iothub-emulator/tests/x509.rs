@@ -5,35 +5,11 @@
 
 mod common;
 
-use std::sync::Arc;
-
+use common::certificate::certificate;
 use common::device::Device;
 use common::{HOUR, Hub};
-use rcgen::{CertificateParams, KeyPair};
 use rumqttc::ConnectReturnCode;
-use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-
-/// A certificate of its own: how it connects with it, and its thumbprint.
-fn certificate(hub: &Hub) -> (Arc<ClientConfig>, String) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().der().clone();
-    let thumbprint =
-        Sha256::digest(&certificate).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let ca = CertificateDer::from_pem_slice(hub.emulator.ca_pem().as_bytes()).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(ca).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate], PrivatePkcs8KeyDer::from(key.serialize_der()).into());
-    (Arc::new(config.unwrap()), thumbprint)
-}
 
 #[tokio::test]
 async fn a_certificate_is_as_good_as_a_key_where_it_is_known() {

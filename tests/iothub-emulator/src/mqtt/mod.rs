@@ -24,12 +24,17 @@ pub(crate) const MAX_PACKET: usize = 256 * 1024 + 64 * 1024;
 
 /// Serves one device connection over TLS to its end.
 pub(crate) async fn serve_tls(hub: Arc<Hub>, stream: TlsStream<TcpStream>) {
-    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let certificate = shown.map(|certificate| certificate.to_vec());
+    let certificate = shown_certificate(&stream);
     serve(hub, stream, certificate).await;
 }
 
-/// Serves one device connection to its end; `certificate` is the device's own, in DER, if it has shown one.
+/// The client's own certificate, in DER, if it has shown one.
+pub(crate) fn shown_certificate(stream: &TlsStream<TcpStream>) -> Option<Vec<u8>> {
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    shown.map(|certificate| certificate.to_vec())
+}
+
+/// Serves one device connection to its end; `certificate` is the one that it has shown.
 async fn serve(hub: Arc<Hub>, stream: impl AsyncRead + AsyncWrite + Unpin, certificate: Option<Vec<u8>>) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
     connection::serve(&hub, stream, certificate.as_deref(), CONNECTIONS.fetch_add(1, Ordering::Relaxed))

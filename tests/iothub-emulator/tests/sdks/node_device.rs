@@ -6,6 +6,9 @@ use crate::hub::Hub;
 use crate::scripts::{Running, node_sdks, script};
 use crate::wired::{Transport, Wired};
 
+/// For how many seconds a token is good that is renewed in half of the time.
+const RENEWED: &str = "10";
+
 /// Starts the script on a wire; with `token_seconds` its tokens live that long.
 async fn start(wired: &Wired, id: &str, token_seconds: &[&str]) -> Running {
     let Wired { hub, wire, .. } = wired;
@@ -110,7 +113,7 @@ async fn renews_its_token(hub: &Hub, id: &str, device: &Running) {
 async fn a_device_renews_its_token_and_misses_nothing_after_it() {
     let hub = Hub::on_usual_ports().await;
     let connection = hub.emulator.create_device("d1", &json!(null)).unwrap();
-    let device = start_with(&hub, &connection, "", &["mqtt", "4"]).await;
+    let device = start_with(&hub, &connection, "", &["mqtt", RENEWED]).await;
     renews_its_token(&hub, "d1", &device).await;
 }
 
@@ -118,7 +121,7 @@ async fn a_device_renews_its_token_and_misses_nothing_after_it() {
 async fn a_device_in_a_websocket_renews_its_token_and_misses_nothing_after_it() {
     let wired = Wired::start(Transport::WebSocket).await;
     wired.create("d1");
-    let device = start(&wired, "d1", &["4"]).await;
+    let device = start(&wired, "d1", &[RENEWED]).await;
     renews_its_token(&wired.hub, "d1", &device).await;
 }
 
@@ -126,6 +129,6 @@ async fn a_device_in_a_websocket_renews_its_token_and_misses_nothing_after_it() 
 async fn a_module_renews_its_token_and_misses_nothing_after_it() {
     let wired = Wired::start(Transport::Mqtt).await;
     wired.create("d1/m1");
-    let device = start(&wired, "d1/m1", &["4"]).await;
+    let device = start(&wired, "d1/m1", &[RENEWED]).await;
     renews_its_token(&wired.hub, "d1/m1", &device).await;
 }

@@ -91,8 +91,8 @@ async fn the_aio_client_of_a_module_in_a_websocket_goes_on_after_its_wire_was_cu
 /// Lets it renew its token twice, and sees to it that it misses nothing.
 async fn renews_its_token(transport: Transport, id: &str, name: &str) {
     let wired = Wired::start(transport).await;
-    // The SDK renews 120 s before the end.
-    let device = start(&wired, id, name, &["123"]).await;
+    // The SDK renews 120 s before the end, and the script must be done with its operations by then.
+    let device = start(&wired, id, name, &["126"]).await;
     let hub = &wired.hub.emulator;
     device.until("renewed tokens", || hub.counts().connects >= 3).await;
     wired.patch(id, &json!({"end": true}));

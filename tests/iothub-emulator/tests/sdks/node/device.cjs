@@ -12,13 +12,8 @@ run(async ([transport, tokenSeconds]) => {
   const isModule = connection.includes(';ModuleId=');
   const kind = isModule ? ModuleClient : Client;
   const client = kind.fromConnectionString(connection, { mqtt: Mqtt, ws: MqttWs }[transport]);
-  const options = {};
-  if (tokenSeconds) {
-    const valid = Number(tokenSeconds);
-    options.tokenRenewal = { tokenValidTimeInSeconds: valid, tokenRenewalMarginInSeconds: valid / 2 };
-  }
   // A WebSocket goes to port 443, unless an agent dials another one.
-  if (detour) options.mqtt = { webSocketAgent: new https.Agent({ port: Number(detour) }) };
+  const options = detour ? { mqtt: { webSocketAgent: new https.Agent({ port: Number(detour) }) } } : {};
   await client.setOptions(options);
   client.on('disconnect', () => say({ step: 'disconnected' }));
   await step('open', async () => (await client.open()).constructor.name);
@@ -48,4 +43,10 @@ run(async ([transport, tokenSeconds]) => {
   // Its answer comes after that to the subscription.
   await twin.get();
   say({ step: 'listening' });
+  if (tokenSeconds) {
+    // The first new token comes at once. Not before: what is under way then stays without its answer.
+    const valid = Number(tokenSeconds);
+    const tokenRenewal = { tokenValidTimeInSeconds: valid, tokenRenewalMarginInSeconds: valid / 2 };
+    await client.setOptions({ ...options, tokenRenewal });
+  }
 });
