@@ -5,8 +5,21 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 use tokio::task::JoinSet;
+
+/// The near end of a wire.
+pub struct End {
+    pub listener: TcpListener,
+    /// Held for as long as the port is taken, where others wait for it.
+    pub alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl From<TcpListener> for End {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, alone: None }
+    }
+}
 
 /// Passes connections on; dropping it cuts them all and takes no more.
 pub struct Wire {
@@ -16,12 +29,15 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// From a listener to the hub's port.
-    pub fn lay(listener: TcpListener, hub: SocketAddr) -> Self {
-        let address = listener.local_addr().unwrap();
+    /// From its near end to the hub's port.
+    pub fn lay(near: End, hub: SocketAddr) -> Self {
+        let address = near.listener.local_addr().unwrap();
         let (cuts, cut) = watch::channel(0);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
+            // The last to go.
+            let _alone = near.alone;
+            let listener = near.listener;
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let mut cut = cut.clone();

@@ -1,13 +1,11 @@
 //! A hub at the end of a wire that can be cut, where the device SDKs dial it.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 use crate::hub::Hub;
-use crate::wire::Wire;
+use crate::wire::{End, Wire};
 
 /// How a device speaks to the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,37 +23,21 @@ pub struct Wired {
     pub hub: Hub,
     pub wire: Wire,
     pub transport: Transport,
-    _alone: Option<MutexGuard<'static, ()>>,
 }
-
-/// Where there is one port 8883 for all, one test at a time has it.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 impl Wired {
     pub async fn start(transport: Transport) -> Self {
-        let own = standins::own_loopback_address();
-        let port = if transport == Transport::Mqtt { 8883 } else { 443 };
-        let (listener, alone) = match TcpListener::bind((own, port)).await {
-            Ok(listener) if transport != Transport::WebSocketElsewhere => (listener, None),
-            Err(error) if transport == Transport::Mqtt => {
-                standins::say(&format!("Microsoft's SDKs: {own}:8883: {error}: taking 127.0.0.1:8883"));
-                let alone = ALONE.lock().await;
-                (TcpListener::bind("127.0.0.1:8883").await.unwrap(), Some(alone))
-            }
-            bound => {
-                if let Err(error) = bound {
-                    let means = "Node is handed an agent, Python a proxy";
-                    standins::say(&format!("Microsoft's SDKs: {own}:443: {error}: {means}"));
-                }
-                (TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(), None)
-            }
+        let near = match transport {
+            Transport::Mqtt => mqtt_end().await,
+            Transport::WebSocket => websocket_end().await,
+            Transport::WebSocketElsewhere => end_elsewhere().await,
         };
-        let address: IpAddr = listener.local_addr().unwrap().ip();
+        let address = near.listener.local_addr().unwrap().ip();
         let hub = Hub::on(address).await;
         let port =
             if transport == Transport::Mqtt { hub.emulator.mqtt_port() } else { hub.emulator.https_port() };
-        let wire = Wire::lay(listener, (address, port).into());
-        Self { hub, wire, transport, _alone: alone }
+        let wire = Wire::lay(near, (address, port).into());
+        Self { hub, wire, transport }
     }
 
     /// Creates a device, or a module by `{device}/{module}` with its device, with a tag and one desired property.
@@ -90,4 +72,35 @@ impl Wired {
         let port = self.wire.address.port();
         if self.transport == Transport::Mqtt || port == 443 { String::new() } else { port.to_string() }
     }
+}
+
+/// On 8883 of an address of its own, or of 127.0.0.1, which is for one test at a time.
+async fn mqtt_end() -> End {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    let own = standins::own_loopback_address();
+    match TcpListener::bind((own, 8883)).await {
+        Ok(listener) => End::from(listener),
+        Err(error) => {
+            standins::say(&format!("Microsoft's SDKs: {own}:8883: {error}: taking 127.0.0.1:8883"));
+            let alone = Some(ALONE.lock().await);
+            End { listener: TcpListener::bind("127.0.0.1:8883").await.unwrap(), alone }
+        }
+    }
+}
+
+/// On 443 of an address of its own, or on another port.
+async fn websocket_end() -> End {
+    let own = standins::own_loopback_address();
+    match TcpListener::bind((own, 443)).await {
+        Ok(listener) => End::from(listener),
+        Err(error) => {
+            let means = "Node is handed an agent, Python a proxy";
+            standins::say(&format!("Microsoft's SDKs: {own}:443: {error}: {means}"));
+            end_elsewhere().await
+        }
+    }
+}
+
+async fn end_elsewhere() -> End {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().into()
 }
