@@ -1,40 +1,46 @@
 //! `azure-iot-device` for Node over MQTT and in a WebSocket, for devices and modules.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::hub::Hub;
 use crate::scripts::{Running, node_sdks, script};
-use crate::wired::{Transport, Wired};
+use crate::wired::{Proof, Transport, Wired};
 
 /// For how many seconds a token is good that is renewed in half of the time.
 const RENEWED: &str = "10";
 
 /// Starts the script on a wire; with `token_seconds` its tokens live that long.
-async fn start(wired: &Wired, id: &str, token_seconds: &[&str]) -> Running {
-    let Wired { hub, wire, .. } = wired;
+async fn start(wired: &Wired, id: &str, proof: Proof, token_seconds: &[&str]) -> Running {
+    let wire = &wired.wire;
     // The SDK takes a gateway's port for MQTT, and puts its own one after it for a WebSocket.
     let gateway = match wired.transport {
         Transport::Mqtt => wire.address.to_string(),
         _ => wire.address.ip().to_string(),
     };
-    let connection = wired.connection_string(id, &gateway);
-    start_with(hub, &connection, &wired.detour(), &[&[wired.kind()], token_seconds].concat()).await
+    let connection = wired.create(id, proof, &gateway).await;
+    let mut command = script_of_device().await;
+    command.env("CERTIFICATE_FILE", wired.certificate_file()).env("KEY_FILE", wired.key_file());
+    command.env("DETOUR_PORT", wired.detour()).arg(wired.kind()).args(token_seconds);
+    run(command, &wired.hub, &connection).await
 }
 
-async fn start_with(hub: &Hub, connection: &str, detour: &str, arguments: &[&str]) -> Running {
-    let sdks = node_sdks().await;
-    let mut command = sdks.command(&script("node/device.cjs"));
-    command.args(arguments).env("NODE_EXTRA_CA_CERTS", hub.ca_file()).env("DETOUR_PORT", detour);
-    let device = Running::start(command.env("DEVICE_CONNECTION_STRING", connection), hub.folder());
+async fn script_of_device() -> Command {
+    node_sdks().await.command(&script("node/device.cjs"))
+}
+
+async fn run(mut command: Command, hub: &Hub, connection: &str) -> Running {
+    command.env("NODE_EXTRA_CA_CERTS", hub.ca_file()).env("DEVICE_CONNECTION_STRING", connection);
+    let device = Running::start(&command, hub.folder());
     device.said("listening", 1).await;
     device
 }
 
 /// What all clients do alike.
-async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str) {
+async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str, proof: Proof) {
     let wired = Wired::start(transport).await;
-    wired.create(id);
-    let mut device = start(&wired, id, &[]).await;
+    let mut device = start(&wired, id, proof, &[]).await;
     let hub = &wired.hub.emulator;
 
     let steps = device.steps();
@@ -78,23 +84,33 @@ async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str) {
 
 #[tokio::test]
 async fn a_device_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1").await;
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", Proof::Key).await;
 }
 
 #[tokio::test]
 async fn a_device_in_a_websocket_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1").await;
+    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1", Proof::Key).await;
 }
 
 #[tokio::test]
 async fn a_module_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1/m1").await;
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1/m1", Proof::Key).await;
 }
 
 // By an agent to another port, also where 443 is ours to take.
 #[tokio::test]
 async fn a_module_in_a_websocket_elsewhere_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::WebSocketElsewhere, "d1/m1").await;
+    goes_on_after_its_wire_was_cut(Transport::WebSocketElsewhere, "d1/m1", Proof::Key).await;
+}
+
+#[tokio::test]
+async fn a_device_with_a_certificate_goes_on_after_its_wire_was_cut() {
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", Proof::Certificate).await;
+}
+
+#[tokio::test]
+async fn a_device_with_a_certificate_in_a_websocket_goes_on_after_its_wire_was_cut() {
+    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1", Proof::Certificate).await;
 }
 
 /// Lets it renew its token twice, and sees to it that it misses nothing.
@@ -113,22 +129,22 @@ async fn renews_its_token(hub: &Hub, id: &str, device: &Running) {
 async fn a_device_renews_its_token_and_misses_nothing_after_it() {
     let hub = Hub::on_usual_ports().await;
     let connection = hub.emulator.create_device("d1", &json!(null)).unwrap();
-    let device = start_with(&hub, &connection, "", &["mqtt", RENEWED]).await;
+    let mut command = script_of_device().await;
+    command.args(["mqtt", RENEWED]);
+    let device = run(command, &hub, &connection).await;
     renews_its_token(&hub, "d1", &device).await;
 }
 
 #[tokio::test]
 async fn a_device_in_a_websocket_renews_its_token_and_misses_nothing_after_it() {
     let wired = Wired::start(Transport::WebSocket).await;
-    wired.create("d1");
-    let device = start(&wired, "d1", &[RENEWED]).await;
+    let device = start(&wired, "d1", Proof::Key, &[RENEWED]).await;
     renews_its_token(&wired.hub, "d1", &device).await;
 }
 
 #[tokio::test]
 async fn a_module_renews_its_token_and_misses_nothing_after_it() {
     let wired = Wired::start(Transport::Mqtt).await;
-    wired.create("d1/m1");
-    let device = start(&wired, "d1/m1", &[RENEWED]).await;
+    let device = start(&wired, "d1/m1", Proof::Key, &[RENEWED]).await;
     renews_its_token(&wired.hub, "d1/m1", &device).await;
 }

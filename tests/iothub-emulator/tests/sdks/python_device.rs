@@ -3,20 +3,20 @@
 use serde_json::json;
 
 use crate::scripts::{Running, Steps, python_sdks, script};
-use crate::wired::{Transport, Wired};
+use crate::wired::{Proof, Transport, Wired};
 
 const SYNCHRONOUS: &str = "python/device.py";
 const AIO: &str = "python/device_aio.py";
 
 /// Starts a script on a wire; with `token_seconds` its tokens live that long.
-async fn start(wired: &Wired, id: &str, name: &str, token_seconds: &[&str]) -> Running {
-    wired.create(id);
+async fn start(wired: &Wired, id: &str, proof: Proof, name: &str, token_seconds: &[&str]) -> Running {
     let sdks = python_sdks().await;
     let mut command = sdks.command(&script(name));
     // The SDK dials a gateway on a port of its own choice.
-    let connection = wired.connection_string(id, &wired.wire.address.ip().to_string());
+    let connection = wired.create(id, proof, &wired.wire.address.ip().to_string()).await;
     command.arg(wired.kind()).args(token_seconds).env("CA_FILE", wired.hub.ca_file());
     command.env("DEVICE_CONNECTION_STRING", connection).env("DETOUR_PORT", wired.detour());
+    command.env("CERTIFICATE_FILE", wired.certificate_file()).env("KEY_FILE", wired.key_file());
     // Its WebSocket would take the machine's proxy.
     command.env("no_proxy", "*");
     let device = Running::start(&command, wired.hub.folder());
@@ -25,9 +25,9 @@ async fn start(wired: &Wired, id: &str, name: &str, token_seconds: &[&str]) -> R
 }
 
 /// What all clients do alike.
-async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str, name: &str) {
+async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str, proof: Proof, name: &str) {
     let wired = Wired::start(transport).await;
-    let device = start(&wired, id, name, &[]).await;
+    let device = start(&wired, id, proof, name, &[]).await;
     let hub = &wired.hub.emulator;
     let steps = device.steps();
     let twin = json!({"desired": {"first": 1, "$version": 2}, "reported": {"$version": 1}});
@@ -59,40 +59,50 @@ async fn goes_on_after_its_wire_was_cut(transport: Transport, id: &str, name: &s
 
 #[tokio::test]
 async fn the_synchronous_client_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", SYNCHRONOUS).await;
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", Proof::Key, SYNCHRONOUS).await;
 }
 
 #[tokio::test]
 async fn the_aio_client_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", AIO).await;
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", Proof::Key, AIO).await;
 }
 
 #[tokio::test]
 async fn the_synchronous_client_in_a_websocket_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1", SYNCHRONOUS).await;
+    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1", Proof::Key, SYNCHRONOUS).await;
 }
 
 // By a proxy to another port, also where 443 is ours to take.
 #[tokio::test]
 async fn the_aio_client_in_a_websocket_elsewhere_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::WebSocketElsewhere, "d1", AIO).await;
+    goes_on_after_its_wire_was_cut(Transport::WebSocketElsewhere, "d1", Proof::Key, AIO).await;
 }
 
 #[tokio::test]
 async fn the_synchronous_client_of_a_module_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1/m1", SYNCHRONOUS).await;
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1/m1", Proof::Key, SYNCHRONOUS).await;
 }
 
 #[tokio::test]
 async fn the_aio_client_of_a_module_in_a_websocket_goes_on_after_its_wire_was_cut() {
-    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1/m1", AIO).await;
+    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1/m1", Proof::Key, AIO).await;
+}
+
+#[tokio::test]
+async fn the_synchronous_client_with_a_certificate_goes_on_after_its_wire_was_cut() {
+    goes_on_after_its_wire_was_cut(Transport::Mqtt, "d1", Proof::Certificate, SYNCHRONOUS).await;
+}
+
+#[tokio::test]
+async fn the_aio_client_of_a_module_with_a_certificate_in_a_websocket_goes_on_after_its_wire_was_cut() {
+    goes_on_after_its_wire_was_cut(Transport::WebSocket, "d1/m1", Proof::Certificate, AIO).await;
 }
 
 /// Lets it renew its token twice, and sees to it that it misses nothing.
 async fn renews_its_token(transport: Transport, id: &str, name: &str) {
     let wired = Wired::start(transport).await;
     // The SDK renews 120 s before the end, and the script must be done with its operations by then.
-    let device = start(&wired, id, name, &["126"]).await;
+    let device = start(&wired, id, Proof::Key, name, &["126"]).await;
     let hub = &wired.hub.emulator;
     device.until("renewed tokens", || hub.counts().connects >= 3).await;
     wired.patch(id, &json!({"end": true}));

@@ -2,18 +2,22 @@
 // reports, desired listener, what follows a dropped socket, token renewal.
 'use strict';
 
+const { readFileSync } = require('node:fs');
 const https = require('node:https');
 const { Client, Message, ModuleClient } = require('azure-iot-device');
 const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { run, say, step } = require('./steps.cjs');
 
 run(async ([transport, tokenSeconds]) => {
-  const { DEVICE_CONNECTION_STRING: connection, DETOUR_PORT: detour } = process.env;
+  const { DEVICE_CONNECTION_STRING: connection, DETOUR_PORT: detour, CERTIFICATE_FILE, KEY_FILE } = process.env;
   const isModule = connection.includes(';ModuleId=');
   const kind = isModule ? ModuleClient : Client;
   const client = kind.fromConnectionString(connection, { mqtt: Mqtt, ws: MqttWs }[transport]);
   // A WebSocket goes to port 443, unless an agent dials another one.
   const options = detour ? { mqtt: { webSocketAgent: new https.Agent({ port: Number(detour) }) } } : {};
+  if (connection.includes(';x509=true')) {
+    Object.assign(options, { cert: readFileSync(CERTIFICATE_FILE, 'utf8'), key: readFileSync(KEY_FILE, 'utf8') });
+  }
   await client.setOptions(options);
   client.on('disconnect', () => say({ step: 'disconnected' }));
   await step('open', async () => (await client.open()).constructor.name);

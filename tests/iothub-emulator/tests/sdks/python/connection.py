@@ -3,7 +3,7 @@
 import os
 import sys
 
-from azure.iot.device import ProxyOptions
+from azure.iot.device import X509, ProxyOptions
 
 CONNECTION_STRING = os.environ["DEVICE_CONNECTION_STRING"]
 IS_MODULE = ";ModuleId=" in CONNECTION_STRING
@@ -21,4 +21,15 @@ def client(device_client, module_client):
     if detour := os.environ["DETOUR_PORT"]:
         options["proxy_options"] = ProxyOptions(proxy_type="HTTP", proxy_addr="127.0.0.1", proxy_port=int(detour))
     kind = module_client if IS_MODULE else device_client
-    return kind.create_from_connection_string(CONNECTION_STRING, **options)
+    if ";x509=true" not in CONNECTION_STRING:
+        return kind.create_from_connection_string(CONNECTION_STRING, **options)
+    # The SDK has another way to say it.
+    parts = dict(part.split("=", 1) for part in CONNECTION_STRING.split(";"))
+    if IS_MODULE:
+        options["module_id"] = parts["ModuleId"]
+    return kind.create_from_x509_certificate(
+        X509(os.environ["CERTIFICATE_FILE"], os.environ["KEY_FILE"]),
+        hostname=parts["HostName"],
+        device_id=parts["DeviceId"],
+        **options,
+    )
