@@ -1,5 +1,7 @@
 //! The emulator as a library: start, look inside, stop.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::auth::{self, Authority};
+use crate::auth::Authority;
 use crate::clock::Clock;
 use crate::configurations::Configurations;
 use crate::counters::{Counters, Counts};
@@ -24,7 +26,7 @@ use crate::listener::{self, Tasks};
 use crate::physics::Physics;
 use crate::registry::{Registry, TwinDocument};
 use crate::seed::{self, Seed};
-use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
+use crate::settings::{HTTPS_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
 use crate::tls::{self, TlsError};
 use crate::twins::{Change, checked_reported_patch};
@@ -120,7 +122,7 @@ impl Emulator {
         let (https_port, mqtt_port) = (https.1, mqtt.1);
         let tasks = Tasks::default();
         listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);
-        listener::spawn(mqtt.0, tls.devices, hub.clone(), &tasks, mqtt::serve_tls);
+        listener::spawn(mqtt.0, tls.server, hub.clone(), &tasks, mqtt::serve_tls);
         tasks
             .tracker
             .spawn(tasks.stop.clone().run_until_cancelled_owned(simulation::run(hub.clone(), due_acks)));
@@ -175,40 +177,11 @@ impl Emulator {
         self.ca_file.as_ref()
     }
 
-    /// Connection string of `iothubowner`, which may do everything. A secret.
-    pub fn service_connection_string(&self) -> String {
-        self.policy_connection_string("iothubowner").unwrap_or_default()
-    }
-
-    /// Connection string of `iothubowner`, `service`, `device`, `registryRead` or `registryReadWrite`; none
-    /// for any other name. A secret.
-    pub fn policy_connection_string(&self, policy: &str) -> Option<String> {
-        let policy = self.hub.authority.policy(policy)?;
-        let (name, key) = (policy.name, &policy.key);
-        Some(format!("HostName={};SharedAccessKeyName={name};SharedAccessKey={key}", self.host_name))
-    }
-
-    /// A SAS token of a policy for the whole hub, good for `lifetime`; none for a name that no policy has. A
-    /// secret.
-    pub fn policy_token(&self, policy: &str, lifetime: Duration) -> Option<String> {
-        let policy = self.hub.authority.policy(policy)?;
-        let expires = self.hub.clock.now().plus(lifetime);
-        auth::sign(&self.host_name, &policy.key, expires, Some(policy.name))
-    }
-
-    /// A SAS token of a device's own key, good for `lifetime`. A secret.
-    pub fn device_token(&self, id: &str, lifetime: Duration) -> Result<String, CallError> {
-        let [key, _] = self.hub.registry.read(id, |device| self.hub.master_key.keys_of(&device.identity))?;
-        let expires = self.hub.clock.now().plus(lifetime);
-        let token = auth::sign(&format!("{}/devices/{id}", self.host_name), &key, expires, None);
-        token.ok_or_else(|| CallError("the key of the device is not base64".to_owned()))
-    }
-
-    /// Creates a device with these tags (an object, or null for none) and gives its connection string, a
-    /// secret.
+    /// Creates a device, or a module of one by `{device}/{module}`, with these tags (an object, or null for none) and
+    /// gives its connection string, a secret.
     pub fn create_device(&self, id: &str, tags: &Value) -> Result<String, CallError> {
         let change = Change::parse(&json!({ "tags": tags }))?;
-        self.hub.create(DeviceId::parse(id)?, IdentityUpdate::generated(), |device| {
+        self.hub.create(DeviceId::parse_any(id)?, IdentityUpdate::generated(), |device| {
             if change.tags.is_some() {
                 self.hub.change_twin(device, &change, false)?;
             }
@@ -231,19 +204,7 @@ impl Emulator {
         Ok(())
     }
 
-    /// Connection string of a device, a secret. Where MQTT is not on its usual port 8883, `GatewayHostName=`
-    /// says which one to dial; `HostName=` is what the device signs for.
-    pub fn device_connection_string(&self, id: &str) -> Result<String, CallError> {
-        let [key, _] = self.hub.registry.read(id, |device| self.hub.master_key.keys_of(&device.identity))?;
-        let gateway = if self.mqtt_port == MQTT_PORT {
-            String::new()
-        } else {
-            format!(";GatewayHostName={}:{}", self.name, self.mqtt_port)
-        };
-        Ok(format!("HostName={};DeviceId={id};SharedAccessKey={key}{gateway}", self.host_name))
-    }
-
-    /// Deletes a device with its modules and ends their connections.
+    /// Deletes a device with its modules, or a module by `{device}/{module}`, and ends their connections.
     pub fn delete_device(&self, id: &str) -> Result<(), CallError> {
         Ok(self.hub.remove(id, |_| Ok(()))?)
     }
@@ -263,17 +224,17 @@ impl Emulator {
         ids
     }
 
-    /// A twin as `GET /twins/{id}` shows it.
+    /// The twin of a device, or of a module by `{device}/{module}`, as `GET /twins/…` shows it.
     pub fn twin(&self, id: &str) -> Result<Value, CallError> {
         self.hub.catch_up();
-        Ok(self.hub.registry.read(id, |device| json!(TwinDocument(device)))?)
+        Ok(self.hub.identities(id)?.read(id, |device| json!(TwinDocument(device)))?)
     }
 
-    /// Patches a twin as `PATCH /twins/{id}` does, device notification included, without a request being
-    /// counted.
+    /// Patches the twin of a device, or of a module by `{device}/{module}`, as `PATCH /twins/…` does, its notification
+    /// included, without a request being counted.
     pub fn patch_twin(&self, id: &str, patch: &Value) -> Result<(), CallError> {
         let change = Change::parse(patch)?;
-        Ok(self.hub.registry.write(id, |device| self.hub.change_twin(device, &change, false))?)
+        Ok(self.hub.write(id, |device| self.hub.change_twin(device, &change, false))?)
     }
 
     /// Patches the twins of all devices; gives their number.
@@ -281,11 +242,11 @@ impl Emulator {
         Ok(self.hub.patch_all(patch)?)
     }
 
-    /// Merges reported properties as if the device had sent them.
+    /// Merges reported properties as if the device, or the module by `{device}/{module}`, had sent them.
     pub fn report(&self, id: &str, patch: &Value) -> Result<(), CallError> {
         let patch = checked_reported_patch(patch.clone())?;
         let now = self.hub.clock.now();
-        self.hub.registry.write(id, |device| device.twin.report(&patch, now))?;
+        self.hub.write(id, |device| device.twin.report(&patch, now))?;
         Ok(())
     }
 

@@ -61,6 +61,49 @@ impl Hub {
         }
     }
 
+    /// Changes the device or the module of this id.
+    pub fn write<T>(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Device) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        self.identities(id)?.write(id, change)
+    }
+
+    /// As [`Hub::write`], for what is to connect: 401 where the device is disabled, also for its modules, which have no
+    /// status of their own.
+    pub fn write_enabled<T>(
+        &self,
+        id: &DeviceId,
+        change: impl FnOnce(&mut Device) -> Result<T, HubError>,
+    ) -> Result<T, HubError> {
+        let judge =
+            |device: &Device| device.identity.enabled.then_some(()).ok_or_else(HubError::unauthorized);
+        if id.module().is_none() {
+            return self.registry.write(id.as_str(), |device| {
+                judge(device)?;
+                change(device)
+            });
+        }
+        // Under the device's lock: who disables it next finds what is changed here.
+        self.registry.read(id.device(), |device| {
+            judge(device)?;
+            self.modules.write(id.as_str(), change)
+        })?
+    }
+
+    /// Takes over a new identity. A device that is disabled by it loses its connection, and so do its modules.
+    pub fn update_identity(&self, device: &mut Device, update: IdentityUpdate) -> Result<(), HubError> {
+        let now = self.clock.now();
+        device.identity.update(update, now);
+        self.complete_edge_device(device)?;
+        if !device.identity.enabled {
+            device.disconnect(now);
+            self.modules.change_modules_of(device.identity.id.as_str(), |module| module.disconnect(now));
+        }
+        Ok(())
+    }
+
     /// What queries are asked of: twins as they are, or as they were some time ago.
     pub fn data(&self) -> Data<'_> {
         Data {

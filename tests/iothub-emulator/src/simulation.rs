@@ -19,7 +19,8 @@ const AFTER_THROTTLING: Duration = Duration::from_secs(10);
 
 /// How devices answer a desired patch that names the property, as long as they are not connected. The shares are
 /// percentages of the devices, the rest never answer; a device belongs to one share for good: by the number at the end of
-/// its id, or else by a digest of it, so that devices numbered in a row keep the shares exactly.
+/// its id, or else by a digest of it, so that devices numbered in a row keep the shares exactly. Modules answer patches of their
+/// own twins, and belong to the share of their device.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SimulatedAcks {
@@ -116,7 +117,7 @@ impl SimulatedAcks {
         let desired = device.twin.desired.find(&[self.property.as_str().into()]).to_json()?;
         let uri = desired.get("uri").and_then(Value::as_str)?;
         let wrong = || format!("{}-of-another", uri.split('?').next().unwrap_or_default());
-        let kind = self.kind_of(device.identity.id.as_str());
+        let kind = self.kind_of(device.identity.id.device());
         let named = if kind == Kind::Wrong { wrong() } else { uri.to_owned() };
         let answer = match (self.contract, kind) {
             (AckContract::Echo, _) => json!({"uri": named, "ts": desired.get("ts")}),
@@ -142,7 +143,7 @@ fn place(id: &str) -> u64 {
     number.unwrap_or_else(digest) % 100
 }
 
-/// A device that is to answer, and when, in [`crate::Clock::elapsed`].
+/// A device or a module that is to answer, and when, in [`crate::Clock::elapsed`].
 type Due = (Duration, String);
 
 /// The answers that are asked for, and the way to the task that gives them.
@@ -174,10 +175,10 @@ impl Simulation {
         if !named || device.is_connected() {
             return;
         }
-        let id = device.identity.id.as_str();
-        if let Some(delay) = acks.delay_of(acks.kind_of(id)) {
+        let id = &device.identity.id;
+        if let Some(delay) = acks.delay_of(acks.kind_of(id.device())) {
             // Without its task the hub is about to end.
-            let _ = self.queue.send((elapsed.saturating_add(delay), id.to_owned()));
+            let _ = self.queue.send((elapsed.saturating_add(delay), id.to_string()));
         }
     }
 }
@@ -218,7 +219,7 @@ async fn answer(hub: &Hub, id: &str) {
     }
     let now = hub.clock.now();
     // A device that is gone answers nothing.
-    let _ = hub.registry.write(id, |device| {
+    let _ = hub.write(id, |device| {
         let Some(patch) = acks.answer(device) else { return Ok(()) };
         device.twin.report(&patch, now)?;
         hub.counters.count_report();

@@ -26,9 +26,8 @@ pub enum TlsError {
 /// What TLS needs: the CA that clients must trust, and the server side.
 pub(crate) struct Tls {
     pub ca_pem: String,
+    /// The server side, to which devices may show a certificate.
     pub server: Arc<ServerConfig>,
-    /// The server side for devices, which may show a certificate.
-    pub devices: Arc<ServerConfig>,
 }
 
 /// Makes a CA and a certificate for `names`, both with P-256 keys: 5,000 devices that connect at once need
@@ -53,15 +52,12 @@ pub(crate) fn make(names: &[String], addresses: &[IpAddr]) -> Result<Tls, TlsErr
 
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     // The classic host name of a hub ends at TLS 1.2, and Python's device SDK asks for just that.
-    let builder = || {
-        ServerConfig::builder_with_provider(provider.clone())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-    };
-    let chain = || vec![certificate.der().clone()];
-    let key = || PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into();
-    let server = builder()?.with_no_client_auth().with_single_cert(chain(), key())?;
-    let devices = builder()?
-        .with_client_cert_verifier(Arc::new(AnyCertificate(provider.clone())))
-        .with_single_cert(chain(), key())?;
-    Ok(Tls { ca_pem, server: Arc::new(server), devices: Arc::new(devices) })
+    let server = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(Arc::new(AnyCertificate(provider)))
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into(),
+        )?;
+    Ok(Tls { ca_pem, server: Arc::new(server) })
 }

@@ -7,6 +7,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::device::Device;
 use common::{Hub, wait_for};
 use iothub_emulator::{
     AckContract, Clock, Effect, Fault, Limits, Rate, Route, Seed, Settings, SimulatedAcks, Timestamp, When,
@@ -197,6 +198,42 @@ async fn absent_devices_answer_as_they_are_told() {
     let impossible = SimulatedAcks { late: 1, ..SimulatedAcks::default() };
     assert!(hub.emulator.simulate_acks(Some(impossible)).is_err());
     assert_eq!(count("uri", "https://s/c?sig=x"), 0);
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn absent_modules_answer_as_their_devices_would() {
+    let hub = hub(Limits::unlimited()).await;
+    // A number in a module's id is not its device's.
+    let modules: Vec<_> = seeded(&hub, 10).into_iter().map(|id| format!("{id}/m1")).collect();
+    for module in &modules {
+        hub.emulator.create_device(module, &Value::Null).unwrap();
+    }
+    let acks = SimulatedAcks { received: 4, failed: 96, ..SimulatedAcks::default() };
+    hub.emulator.simulate_acks(Some(acks)).unwrap();
+    let token = hub.emulator.device_token(&modules[0], common::HOUR).unwrap();
+    let mut present = Device::new(&hub, &modules[0], &token);
+    present.connect().await.unwrap();
+    for module in &modules {
+        hub.emulator.patch_twin(module, &link("a")).unwrap();
+    }
+    wait_for(|| hub.emulator.counts().reports == 9).await;
+    // Those of the devices 2 and 3 are below 4; the first one is there, and answers for itself.
+    for (place, module) in modules.iter().enumerate() {
+        let reported = &hub.emulator.twin(module).unwrap()["properties"]["reported"];
+        let status = match place {
+            0 => None,
+            1..3 => Some("received"),
+            _ => Some("failed"),
+        };
+        assert_eq!(reported["configurationBlob"]["status"].as_str(), status, "{module}");
+    }
+    let devices = hub.emulator.devices();
+    let silent = |id: &String| {
+        let reported = hub.emulator.twin(id).unwrap()["properties"]["reported"].clone();
+        reported.get("configurationBlob").is_none()
+    };
+    assert!(devices.iter().all(silent));
     hub.emulator.shutdown().await;
 }
 

@@ -11,32 +11,53 @@ use iothub_emulator::{Clock, Settings, Timestamp};
 use rumqttc::{ConnectReturnCode, QoS};
 use serde_json::{Value, json};
 
-/// A hub with device `d1`, and a token signed by its own key.
-async fn hub_with_device() -> (Hub, String) {
+/// A device, and a module of it: what they may do and are told is the same.
+const BOTH: [&str; 2] = ["d1", "d1/m1"];
+
+/// A hub with both, and a token of one of them, signed by its own key.
+async fn hub_with(id: &str) -> (Hub, String) {
     let hub = Hub::start().await;
-    hub.emulator.create_device("d1", &json!({"site": "a"})).unwrap();
-    let token = hub.emulator.device_token("d1", HOUR).unwrap();
+    for id in BOTH {
+        hub.emulator.create_device(id, &json!({"site": "a"})).unwrap();
+    }
+    let token = hub.emulator.device_token(id, HOUR).unwrap();
     (hub, token)
+}
+
+fn connection_state(hub: &Hub, id: &str) -> Value {
+    hub.emulator.twin(id).unwrap()["connectionState"].clone()
 }
 
 #[tokio::test]
 async fn a_device_reads_its_twin_is_notified_and_reports() {
-    let (hub, token) = hub_with_device().await;
-    let mut device = Device::new(&hub, "d1", &token);
+    reads_its_twin_is_notified_and_reports("d1", "/twins/d1", "devices/d1").await;
+}
+
+#[tokio::test]
+async fn a_module_reads_its_twin_is_notified_and_reports() {
+    reads_its_twin_is_notified_and_reports("d1/m1", "/twins/d1/modules/m1", "devices/d1/modules/m1").await;
+}
+
+async fn reads_its_twin_is_notified_and_reports(id: &str, twin_at: &str, topics: &str) {
+    let (hub, token) = hub_with(id).await;
+    let mut device = Device::new(&hub, id, &token);
     assert_eq!(device.connect().await, Ok(false));
     // Python reads the twin before it subscribes to anything, and sends one space.
     device.publish("$iothub/twin/GET/?$rid=r-1", " ").await;
     let twin = device.message().await;
     assert_eq!(twin.topic, "$iothub/twin/res/200/?$rid=r-1");
     assert_eq!(json_of(&twin), json!({"desired": {"$version": 1}, "reported": {"$version": 1}}));
-    assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+    for other in BOTH {
+        let state = if other == id { "Connected" } else { "Disconnected" };
+        assert_eq!(connection_state(&hub, other), state, "{other}");
+    }
 
     device.subscribe(DESIRED).await;
     let patch = json!({"tags": {"t": 1}, "properties": {"desired": {"blob": {"uri": "u", "old": null}, "gone": null}}});
-    assert_eq!(hub.call("PATCH", "/twins/d1", &[], Some(patch)).await.status, 200);
+    assert_eq!(hub.call("PATCH", twin_at, &[], Some(patch)).await.status, 200);
     // Tags alone notify nobody: the next notification is the second one of desired properties.
-    hub.call("PATCH", "/twins/d1", &[], Some(json!({"tags": {"t": 2}}))).await;
-    hub.call("PUT", "/twins/d1", &[], Some(json!({"properties": {"desired": {"whole": 1}}}))).await;
+    hub.call("PATCH", twin_at, &[], Some(json!({"tags": {"t": 2}}))).await;
+    hub.call("PUT", twin_at, &[], Some(json!({"properties": {"desired": {"whole": 1}}}))).await;
     let first = device.message().await;
     assert_eq!(first.topic, "$iothub/twin/PATCH/properties/desired/?$version=2");
     assert_eq!(json_of(&first), json!({"blob": {"uri": "u", "old": null}, "gone": null, "$version": 2}));
@@ -60,9 +81,12 @@ async fn a_device_reads_its_twin_is_notified_and_reports() {
             Some(code) => assert_eq!(json_of(&reply)["errorCode"], code),
         }
     }
-    assert_eq!(hub.emulator.twin("d1").unwrap()["properties"]["reported"]["n"], 1);
+    for other in BOTH {
+        let reported = &hub.emulator.twin(other).unwrap()["properties"]["reported"];
+        assert_eq!(reported.get("n"), (other == id).then_some(&json!(1)), "{other}");
+    }
 
-    device.publish("devices/d1/messages/events/a=b", "hello").await;
+    device.publish(&format!("{topics}/messages/events/a=b"), "hello").await;
     device.publish("$iothub/twin/GET/?$rid=7", "").await;
     assert_eq!(device.message().await.topic, "$iothub/twin/res/200/?$rid=7");
     let counts = hub.emulator.counts();
@@ -72,40 +96,44 @@ async fn a_device_reads_its_twin_is_notified_and_reports() {
 
 #[tokio::test]
 async fn a_session_outlives_its_connection_and_misses_what_happens_meanwhile() {
-    let (hub, token) = hub_with_device().await;
-    let mut device = Device::new(&hub, "d1", &token);
-    device.connect().await.unwrap();
-    device.subscribe(DESIRED).await;
-    device.subscribe(RESPONSES).await;
-    drop(device);
-    wait_for(|| hub.emulator.twin("d1").unwrap()["connectionState"] == "Disconnected").await;
-    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 1}}})).unwrap();
+    for id in BOTH {
+        let (hub, token) = hub_with(id).await;
+        let mut device = Device::new(&hub, id, &token);
+        device.connect().await.unwrap();
+        device.subscribe(DESIRED).await;
+        device.subscribe(RESPONSES).await;
+        drop(device);
+        wait_for(|| connection_state(&hub, id) == "Disconnected").await;
+        hub.emulator.patch_twin(id, &json!({"properties": {"desired": {"a": 1}}})).unwrap();
 
-    let mut back = Device::new(&hub, "d1", &token);
-    assert_eq!(back.connect().await, Ok(true));
-    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 2}}})).unwrap();
-    assert_eq!(json_of(&back.message().await), json!({"a": 2, "$version": 3}));
-    hub.emulator.shutdown().await;
+        let mut back = Device::new(&hub, id, &token);
+        assert_eq!(back.connect().await, Ok(true), "{id}");
+        hub.emulator.patch_twin(id, &json!({"properties": {"desired": {"a": 2}}})).unwrap();
+        assert_eq!(json_of(&back.message().await), json!({"a": 2, "$version": 3}), "{id}");
+        hub.emulator.shutdown().await;
+    }
 }
 
 #[tokio::test]
 async fn a_second_connection_takes_over() {
-    let (hub, token) = hub_with_device().await;
-    let mut first = Device::new(&hub, "d1", &token);
-    first.connect().await.unwrap();
-    let mut second = Device::new(&hub, "d1", &token);
-    second.connect().await.unwrap();
-    first.closed().await;
-    second.subscribe(DESIRED).await;
-    hub.emulator.patch_twin("d1", &json!({"properties": {"desired": {"a": 1}}})).unwrap();
-    assert_eq!(json_of(&second.message().await)["a"], 1);
-    assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
-    hub.emulator.shutdown().await;
+    for id in BOTH {
+        let (hub, token) = hub_with(id).await;
+        let mut first = Device::new(&hub, id, &token);
+        first.connect().await.unwrap();
+        let mut second = Device::new(&hub, id, &token);
+        second.connect().await.unwrap();
+        first.closed().await;
+        second.subscribe(DESIRED).await;
+        hub.emulator.patch_twin(id, &json!({"properties": {"desired": {"a": 1}}})).unwrap();
+        assert_eq!(json_of(&second.message().await)["a"], 1, "{id}");
+        assert_eq!(connection_state(&hub, id), "Connected");
+        hub.emulator.shutdown().await;
+    }
 }
 
 #[tokio::test]
 async fn what_a_hub_does_not_know_ends_the_connection() {
-    let (hub, token) = hub_with_device().await;
+    let (hub, token) = hub_with("d1").await;
     let publishes = [
         ("anything", QoS::AtMostOnce),
         ("$iothub/twin/GET/", QoS::AtMostOnce),
@@ -128,7 +156,7 @@ async fn what_a_hub_does_not_know_ends_the_connection() {
 
 #[tokio::test]
 async fn connections_are_judged() {
-    let (hub, token) = hub_with_device().await;
+    let (hub, token) = hub_with("d1").await;
     hub.emulator.create_device("d2", &Value::Null).unwrap();
     let of_d2 = hub.emulator.device_token("d2", HOUR).unwrap();
     let by_policy = hub.emulator.policy_token("device", HOUR).unwrap();
@@ -165,12 +193,14 @@ async fn connections_are_judged() {
 async fn an_expired_token_ends_the_connection() {
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
     let hub = Hub::with(Settings { clock, ..Settings::default() }).await;
-    hub.emulator.create_device("d1", &Value::Null).unwrap();
-    let token = hub.emulator.device_token("d1", HOUR).unwrap();
-    let mut device = Device::new(&hub, "d1", &token);
-    device.connect().await.unwrap();
-    hub.emulator.clock().advance(HOUR);
-    device.closed().await;
-    assert_eq!(Device::new(&hub, "d1", &token).connect().await, Err(ConnectReturnCode::NotAuthorized));
+    for id in BOTH {
+        hub.emulator.create_device(id, &Value::Null).unwrap();
+        let token = hub.emulator.device_token(id, HOUR).unwrap();
+        let mut device = Device::new(&hub, id, &token);
+        device.connect().await.unwrap();
+        hub.emulator.clock().advance(HOUR);
+        device.closed().await;
+        assert_eq!(Device::new(&hub, id, &token).connect().await, Err(ConnectReturnCode::NotAuthorized));
+    }
     hub.emulator.shutdown().await;
 }

@@ -28,7 +28,9 @@ async fn a_module_is_created_read_updated_and_deleted() {
         hub.call("PUT", "/devices/d1/modules/m1", &[("if-match", "\"AAAA\"")], Some(body.clone())).await;
     assert_eq!((stale.status, stale.header("iothub-errorcode")), (412, Some("PreconditionFailed")));
     let etag = format!("\"{}\"", created.body["etag"].as_str().unwrap());
-    let updated = hub.call("PUT", "/devices/d1/modules/m1", &[("if-match", &etag)], Some(json!({}))).await;
+    // Only a device can be an Edge device.
+    let body = json!({"capabilities": {"iotEdge": true}});
+    let updated = hub.call("PUT", "/devices/d1/modules/m1", &[("if-match", &etag)], Some(body)).await;
     assert_eq!((updated.status, &updated.body["managedBy"]), (200, &Value::Null));
     assert_ne!(updated.body["etag"], created.body["etag"]);
     assert_eq!(updated.body["authentication"], created.body["authentication"]);

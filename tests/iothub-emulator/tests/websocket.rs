@@ -5,14 +5,17 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use common::certificate::certificate;
 use common::{HOUR, Hub, wait_for};
 use futures::{SinkExt, StreamExt};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet, PingReq, Publish};
-use serde_json::Value;
+use rustls::ClientConfig;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -23,26 +26,40 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
-/// A hub with device `d1`.
+/// A hub with device `d1`, and a module of it.
 async fn hub() -> Hub {
     let hub = Hub::start().await;
-    hub.emulator.create_device("d1", &Value::Null).unwrap();
+    for id in ["d1", "d1/m1"] {
+        hub.emulator.create_device(id, &Value::Null).unwrap();
+    }
     hub
 }
 
 async fn open(hub: &Hub, path: &str, subprotocol: &'static str) -> Result<Socket, Error> {
+    open_with(hub, path, subprotocol, common::device_tls(&hub.emulator)).await
+}
+
+async fn open_with(
+    hub: &Hub,
+    path: &str,
+    subprotocol: &'static str,
+    tls: Arc<ClientConfig>,
+) -> Result<Socket, Error> {
     let stream = TcpStream::connect(("127.0.0.1", hub.emulator.https_port())).await.unwrap();
-    let connector = TlsConnector::from(common::device_tls(&hub.emulator));
+    let connector = TlsConnector::from(tls);
     let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
     let mut request = format!("wss://localhost{path}").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
     client_async(request, stream).await.map(|(socket, _)| socket)
 }
 
-fn connect(hub: &Hub) -> Bytes {
-    let mut packet = Connect::new("d1");
-    let token = hub.emulator.device_token("d1", HOUR).unwrap();
-    packet.set_login(format!("{}/d1/?api-version=2021-04-12", hub.emulator.host_name()), token);
+fn connect(hub: &Hub, id: &str) -> Bytes {
+    connect_by(hub, id, &hub.emulator.device_token(id, HOUR).unwrap())
+}
+
+fn connect_by(hub: &Hub, id: &str, token: &str) -> Bytes {
+    let mut packet = Connect::new(id);
+    packet.set_login(format!("{}/{id}/?api-version=2021-04-12", hub.emulator.host_name()), token);
     written(|bytes| packet.write(bytes))
 }
 
@@ -68,12 +85,16 @@ async fn packets(socket: &mut Socket, count: usize) -> Vec<Packet> {
 }
 
 #[tokio::test]
-async fn a_device_connects_and_reads_its_twin() {
+async fn a_device_connects_and_reads_its_twin_and_so_does_a_module() {
     let hub = hub().await;
-    for path in ["/$iothub/websocket", "/%24iothub/websocket?iothub-no-client-cert=true"] {
+    for (path, id) in [
+        ("/$iothub/websocket", "d1"),
+        ("/%24iothub/websocket?iothub-no-client-cert=true", "d1"),
+        ("/$iothub/websocket", "d1/m1"),
+    ] {
         let mut socket = open(&hub, path, "mqtt").await.unwrap();
         // A packet in two messages, and two packets in one.
-        let connect = connect(&hub);
+        let connect = connect(&hub, id);
         let mut second = BytesMut::from(&connect[10..]);
         Publish::new("$iothub/twin/GET/?$rid=1", QoS::AtMostOnce, " ").write(&mut second).unwrap();
         for bytes in [connect.slice(..10), second.freeze(), written(|bytes| PingReq.write(bytes))] {
@@ -89,9 +110,26 @@ async fn a_device_connects_and_reads_its_twin() {
         });
         let expected: &[u8] = br#"{"desired":{"$version":1},"reported":{"$version":1}}"#;
         assert_eq!(twin, Some(("$iothub/twin/res/200/?$rid=1", expected)));
-        assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Connected");
+        assert_eq!(hub.emulator.twin(id).unwrap()["connectionState"], "Connected");
         socket.close(None).await.unwrap();
-        wait_for(|| hub.emulator.twin("d1").unwrap()["connectionState"] == "Disconnected").await;
+        wait_for(|| hub.emulator.twin(id).unwrap()["connectionState"] == "Disconnected").await;
+    }
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_known_in_a_websocket_too() {
+    let hub = hub().await;
+    let ((tls, thumbprint), (stranger, _)) = (certificate(&hub), certificate(&hub));
+    let thumbprints = json!({"primaryThumbprint": thumbprint});
+    let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": thumbprints}});
+    assert_eq!(hub.call("PUT", "/devices/x1", &[], Some(body)).await.status, 200);
+    let none = common::device_tls(&hub.emulator);
+    let refused = ConnectReturnCode::NotAuthorized;
+    for (tls, code) in [(tls, ConnectReturnCode::Success), (stranger, refused), (none, refused)] {
+        let mut socket = open_with(&hub, "/$iothub/websocket", "mqtt", tls).await.unwrap();
+        socket.send(Message::Binary(connect_by(&hub, "x1", ""))).await.unwrap();
+        assert_eq!(packets(&mut socket, 1).await, [Packet::ConnAck(ConnAck::new(code, false))]);
     }
     hub.emulator.shutdown().await;
 }
@@ -117,7 +155,7 @@ async fn what_is_no_mqtt_ends_and_other_handshakes_are_refused() {
     }
     // A hub that stops ends these connections too.
     let mut socket = open(&hub, "/$iothub/websocket", "mqtt").await.unwrap();
-    socket.send(Message::Binary(connect(&hub))).await.unwrap();
+    socket.send(Message::Binary(connect(&hub, "d1"))).await.unwrap();
     packets(&mut socket, 1).await;
     hub.emulator.shutdown().await;
     assert!(!matches!(socket.next().await, Some(Ok(_))));

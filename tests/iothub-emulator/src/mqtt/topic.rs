@@ -3,6 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use crate::identity::DeviceId;
 use crate::physics::Operation;
 
 /// A subscription.
@@ -11,21 +12,28 @@ pub(crate) enum Filter {
     TwinResponses,
     DesiredPatches,
     Methods,
+    /// Messages to a device.
     DeviceBound,
+    /// Messages to the inputs of a module, by which Edge's routes reach it.
+    Inputs,
 }
 
 impl Filter {
-    pub fn parse(text: &str, device_id: &str) -> Option<Self> {
+    pub fn parse(text: &str, id: &DeviceId) -> Option<Self> {
         match text {
             "$iothub/twin/res/#" => Some(Self::TwinResponses),
             "$iothub/twin/PATCH/properties/desired/#" => Some(Self::DesiredPatches),
             "$iothub/methods/POST/#" => Some(Self::Methods),
-            _ => (text == format!("devices/{device_id}/messages/devicebound/#")).then_some(Self::DeviceBound),
+            _ => match (below(text, id)?, id.module()) {
+                ("/messages/devicebound/#", None) => Some(Self::DeviceBound),
+                ("/inputs/#", Some(_)) => Some(Self::Inputs),
+                _ => None,
+            },
         }
     }
 }
 
-/// What a device asks for by the topic of a publish.
+/// What a device or a module asks for by the topic of a publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     TwinGet { rid: String },
@@ -43,7 +51,7 @@ impl Request {
         }
     }
 
-    pub fn parse(topic: &str, device_id: &str) -> Option<Self> {
+    pub fn parse(topic: &str, id: &DeviceId) -> Option<Self> {
         if let Some(query) = topic.strip_prefix("$iothub/twin/GET/?") {
             return Some(Self::TwinGet { rid: parameter(query, "$rid")? });
         }
@@ -53,9 +61,19 @@ impl Request {
                 base: parameter(query, "$version"),
             });
         }
-        let bag =
-            topic.strip_prefix("devices/")?.strip_prefix(device_id)?.strip_prefix("/messages/events")?;
+        // To an output of a module as well: its name is the property `$.on` in the topic (`mqtt.js`).
+        let bag = below(topic, id)?.strip_prefix("/messages/events")?;
         (bag.is_empty() || bag.starts_with('/')).then_some(Self::Telemetry)
+    }
+}
+
+/// What follows `devices/{deviceId}`, of a module `devices/{deviceId}/modules/{moduleId}`; the ids are not encoded
+/// (`mqtt_topic_iothub.py`).
+fn below<'a>(topic: &'a str, id: &DeviceId) -> Option<&'a str> {
+    let rest = topic.strip_prefix("devices/")?.strip_prefix(id.device())?;
+    match id.module() {
+        None => Some(rest),
+        Some(module) => rest.strip_prefix("/modules/")?.strip_prefix(module),
     }
 }
 
@@ -71,48 +89,71 @@ fn parameter(query: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn id(text: &str) -> DeviceId {
+        DeviceId::parse_any(text).unwrap()
+    }
+
     #[test]
     fn filters_are_the_documented_ones() {
         let table = [
-            ("$iothub/twin/res/#", Some(Filter::TwinResponses)),
-            ("$iothub/twin/PATCH/properties/desired/#", Some(Filter::DesiredPatches)),
-            ("$iothub/methods/POST/#", Some(Filter::Methods)),
-            ("devices/d1/messages/devicebound/#", Some(Filter::DeviceBound)),
-            ("devices/d2/messages/devicebound/#", None),
-            ("#", None),
-            ("$iothub/#", None),
-            ("$iothub/twin/res/+", None),
-            ("", None),
+            ("d1", "$iothub/twin/res/#", Some(Filter::TwinResponses)),
+            ("d1", "$iothub/twin/PATCH/properties/desired/#", Some(Filter::DesiredPatches)),
+            ("d1", "$iothub/methods/POST/#", Some(Filter::Methods)),
+            ("d1", "devices/d1/messages/devicebound/#", Some(Filter::DeviceBound)),
+            ("d1", "devices/d2/messages/devicebound/#", None),
+            ("d1", "devices/d1/modules/m1/inputs/#", None),
+            ("d1", "devices/d1/inputs/#", None),
+            ("d1", "#", None),
+            ("d1", "$iothub/#", None),
+            ("d1", "$iothub/twin/res/+", None),
+            ("d1", "", None),
+            ("d1/m1", "$iothub/twin/res/#", Some(Filter::TwinResponses)),
+            ("d1/m1", "$iothub/twin/PATCH/properties/desired/#", Some(Filter::DesiredPatches)),
+            ("d1/m1", "$iothub/methods/POST/#", Some(Filter::Methods)),
+            ("d1/m1", "devices/d1/modules/m1/inputs/#", Some(Filter::Inputs)),
+            ("d1/m1", "devices/d1/modules/m2/inputs/#", None),
+            ("d1/m1", "devices/d1/m1/inputs/#", None),
+            ("d1/m1", "devices/d1/modules/m1/messages/devicebound/#", None),
+            ("d1/m1", "devices/d1/messages/devicebound/#", None),
         ];
-        for (text, filter) in table {
-            assert_eq!(Filter::parse(text, "d1"), filter, "{text}");
+        for (client, text, filter) in table {
+            assert_eq!(Filter::parse(text, &id(client)), filter, "{client}: {text}");
         }
     }
 
     #[test]
     fn publishes_are_the_documented_ones() {
+        let get = |rid: &str| Request::TwinGet { rid: rid.to_owned() };
         let report = |rid: &str, base: Option<&str>| Request::TwinReport {
             rid: rid.to_owned(),
             base: base.map(str::to_owned),
         };
         let table = [
-            ("$iothub/twin/GET/?$rid=a-1", Some(Request::TwinGet { rid: "a-1".to_owned() })),
-            ("$iothub/twin/GET/?%24rid=a%20b", Some(Request::TwinGet { rid: "a%20b".to_owned() })),
-            ("$iothub/twin/GET/", None),
-            ("$iothub/twin/GET/?rid=1", None),
-            ("$iothub/twin/PATCH/properties/reported/?$rid=2", Some(report("2", None))),
-            ("$iothub/twin/PATCH/properties/reported/?$rid=2&$version=7", Some(report("2", Some("7")))),
-            ("$iothub/twin/PATCH/properties/reported/?$version=7", None),
-            ("devices/d1/messages/events/", Some(Request::Telemetry)),
-            ("devices/d1/messages/events", Some(Request::Telemetry)),
-            ("devices/d1/messages/events/a=b&c=d", Some(Request::Telemetry)),
-            ("devices/d2/messages/events/", None),
-            ("devices/d1/messages/eventsx", None),
-            ("devices/d11/messages/events/", None),
-            ("anything", None),
+            ("d1", "$iothub/twin/GET/?$rid=a-1", Some(get("a-1"))),
+            ("d1", "$iothub/twin/GET/?%24rid=a%20b", Some(get("a%20b"))),
+            ("d1", "$iothub/twin/GET/", None),
+            ("d1", "$iothub/twin/GET/?rid=1", None),
+            ("d1", "$iothub/twin/PATCH/properties/reported/?$rid=2", Some(report("2", None))),
+            ("d1", "$iothub/twin/PATCH/properties/reported/?$rid=2&$version=7", Some(report("2", Some("7")))),
+            ("d1", "$iothub/twin/PATCH/properties/reported/?$version=7", None),
+            ("d1", "devices/d1/messages/events/", Some(Request::Telemetry)),
+            ("d1", "devices/d1/messages/events", Some(Request::Telemetry)),
+            ("d1", "devices/d1/messages/events/a=b&c=d", Some(Request::Telemetry)),
+            ("d1", "devices/d2/messages/events/", None),
+            ("d1", "devices/d1/messages/eventsx", None),
+            ("d1", "devices/d11/messages/events/", None),
+            ("d1", "devices/d1/modules/m1/messages/events/", None),
+            ("d1", "anything", None),
+            ("d1/m1", "$iothub/twin/GET/?$rid=1", Some(get("1"))),
+            ("d1/m1", "devices/d1/modules/m1/messages/events/", Some(Request::Telemetry)),
+            ("d1/m1", "devices/d1/modules/m1/messages/events/%24.on=out", Some(Request::Telemetry)),
+            ("d1/m1", "devices/d1/modules/m2/messages/events/", None),
+            ("d1/m1", "devices/d1/modules/m11/messages/events/", None),
+            ("d1/m1", "devices/d1/messages/events/", None),
+            ("d1/m1", "devices/d1/m1/messages/events/", None),
         ];
-        for (topic, request) in table {
-            assert_eq!(Request::parse(topic, "d1"), request, "{topic}");
+        for (client, topic, request) in table {
+            assert_eq!(Request::parse(topic, &id(client)), request, "{client}: {topic}");
         }
     }
 }

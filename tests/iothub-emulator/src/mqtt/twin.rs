@@ -1,4 +1,4 @@
-//! Twin operations of a device over MQTT.
+//! Twin operations of a device or a module over MQTT.
 
 use rumqttc::mqttbytes::v4::Publish;
 
@@ -9,13 +9,13 @@ use crate::registry::Device;
 use crate::twins::{self, ObjectRef};
 
 /// Carries out what a publish asks for, or answers why the hub's limits refuse it. Tells whether the connection goes
-/// on: not if it is no longer the device's, nor for refused telemetry, for which MQTT has no other word.
+/// on: not if it is no longer the client's, nor for refused telemetry, for which MQTT has no other word.
 ///
 /// The answer is handed over under the same lock under which the twin was read or written: a desired
 /// notification cannot slip in between and arrive before the older document.
 pub(super) fn handle(
     hub: &Hub,
-    device_id: &str,
+    id: &str,
     connection: u64,
     request: &Request,
     publish: &Publish,
@@ -23,9 +23,9 @@ pub(super) fn handle(
 ) -> bool {
     let now = hub.clock.now();
     let admitted = admitted.and_then(|()| hub.physics.check_quota(&hub.clock));
-    let outcome = hub.registry.write(device_id, |device| {
+    let outcome = hub.write(id, |device| {
         if !device.session.as_ref().is_some_and(|session| session.is(connection)) {
-            return Err(HubError::device_not_found(device_id));
+            return Err(HubError::device_not_found(id));
         }
         device.last_activity = Some(now);
         let (rid, answer) = match request {

@@ -51,8 +51,9 @@ fn lists(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
     texts.flat_map(|text| text.split(',')).any(|listed| listed.trim().eq_ignore_ascii_case(item))
 }
 
-/// Serves one device connection to its end. Packets and messages need not begin or end together.
-pub(crate) async fn serve(hub: Arc<Hub>, stream: Upgraded) {
+/// Serves one device connection to its end; `certificate` is the one that it has shown. Packets and messages need not begin
+/// or end together.
+pub(crate) async fn serve(hub: Arc<Hub>, stream: Upgraded, certificate: Option<Vec<u8>>) {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MAX_PACKET))
         .max_frame_size(Some(MAX_PACKET))
@@ -76,5 +77,5 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: Upgraded) {
         .sink_map_err(io::Error::other)
         .with(|bytes: Bytes| std::future::ready(Ok::<_, io::Error>(Message::Binary(bytes))));
     let stream = tokio::io::join(StreamReader::new(incoming), SinkWriter::new(CopyToBytes::new(outgoing)));
-    super::serve(hub, stream, None).await;
+    super::serve(hub, stream, certificate).await;
 }

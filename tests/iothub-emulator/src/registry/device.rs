@@ -1,4 +1,4 @@
-//! All that the hub keeps of one device.
+//! All that the hub keeps of one device, or of one module.
 
 use crate::clock::Timestamp;
 use crate::configurations::Managed;
@@ -40,6 +40,14 @@ impl Device {
             last_activity: self.last_activity,
             connection_changed: self.connection_changed,
             configurations: self.configurations.clone(),
+        }
+    }
+
+    /// Ends its connection, if it has one.
+    pub fn disconnect(&mut self, now: Timestamp) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.is_live()) {
+            session.close();
+            self.connection_changed = Some(now);
         }
     }
 

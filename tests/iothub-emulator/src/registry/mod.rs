@@ -148,11 +148,21 @@ impl Registry {
         on_device(&self.shared(), device).map(|(_, module)| look(&locked(module))).collect()
     }
 
+    /// Changes all modules of a device.
+    pub fn change_modules_of(&self, device: &str, mut change: impl FnMut(&mut Device)) {
+        let mut modules = self.exclusive();
+        for id in ids_on_device(&modules, device) {
+            if let Some(module) = modules.get_mut(&id) {
+                change(module);
+                self.note(module);
+            }
+        }
+    }
+
     /// Removes all modules of a device, and ends their sessions.
     pub fn remove_modules_of(&self, device: &str) {
         let mut modules = self.exclusive();
-        let ids: Vec<_> = on_device(&modules, device).map(|(id, _)| id.clone()).collect();
-        for id in ids {
+        for id in ids_on_device(&modules, device) {
             modules.remove(&id);
             self.note_removal(&id);
         }
@@ -214,6 +224,10 @@ fn on_device<'a>(
     let from = (Bound::Excluded(start.as_str()), Bound::Unbounded);
     let modules = modules.range::<str, _>(from).map(|(id, module)| (id, &**module));
     modules.take_while(move |(id, _)| id.as_str().starts_with(&start))
+}
+
+fn ids_on_device(modules: &Devices, device: &str) -> Vec<DeviceId> {
+    on_device(modules, device).map(|(id, _)| id.clone()).collect()
 }
 
 #[cfg(test)]

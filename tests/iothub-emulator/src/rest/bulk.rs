@@ -6,7 +6,6 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ERROR_CODE};
-use super::devices::update_identity;
 use super::precondition::Precondition;
 use super::request::Request;
 use crate::error::{ErrorCode, HubError};
@@ -114,9 +113,9 @@ impl<'a> Entry<'a> {
             Mode::CreateOrUpdate if hub.identities(&key)?.read(&key, |_| ()).is_err() => self.create(hub, id),
             Mode::CreateOrUpdate | Mode::Update => {
                 let update = IdentityUpdate::parse(&id, self.body)?;
-                hub.identities(&key)?.write(&key, |device| {
+                hub.write(&key, |device| {
                     self.etag(&["eTag", "etag"])?.check(&device_etag(device), &key)?;
-                    update_identity(hub, device, update)?;
+                    hub.update_identity(device, update)?;
                     Ok(self.write_twin(hub, device).err())
                 })
             }
@@ -125,7 +124,7 @@ impl<'a> Entry<'a> {
                 hub.remove(&key, |device| etag.check(&device_etag(device), &key))?;
                 Ok(None)
             }
-            Mode::UpdateTwin => hub.identities(&key)?.write(&key, |device| {
+            Mode::UpdateTwin => hub.write(&key, |device| {
                 self.etag(&["twinETag"])?.check(&twin_etag(&device.twin), &key)?;
                 hub.change_twin(device, &Change::parse(self.body)?, false)?;
                 Ok(None)

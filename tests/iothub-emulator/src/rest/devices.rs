@@ -49,27 +49,11 @@ pub(super) fn put(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubE
     if precondition == Precondition::None {
         return hub.create(id, update, |device| Ok(answer(hub, device)));
     }
-    hub.identities(id.as_str())?.write(id.as_str(), |device| {
+    hub.write(id.as_str(), |device| {
         precondition.check(&device_etag(device), id.as_str())?;
-        update_identity(hub, device, update)?;
+        hub.update_identity(device, update)?;
         Ok(answer(hub, device))
     })
-}
-
-/// Takes over a new identity; a device that is disabled by it loses its connection.
-pub(super) fn update_identity(
-    hub: &Hub,
-    device: &mut Device,
-    update: IdentityUpdate,
-) -> Result<(), HubError> {
-    device.identity.update(update, hub.clock.now());
-    hub.complete_edge_device(device)?;
-    if !device.identity.enabled
-        && let Some(session) = &mut device.session
-    {
-        session.close();
-    }
-    Ok(())
 }
 
 pub(super) fn delete(hub: &Hub, id: &str, request: &Request) -> Result<Answer, HubError> {

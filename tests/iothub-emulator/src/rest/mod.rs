@@ -28,7 +28,7 @@ use crate::counters::Outcome;
 use crate::error::{ErrorCode, HubError};
 use crate::faults::Effect;
 use crate::hub::Hub;
-use crate::mqtt::websocket;
+use crate::mqtt::{self, websocket};
 use crate::physics::Operation;
 use crate::route::{self, Route};
 use answer::Answer;
@@ -41,6 +41,7 @@ const API_VERSION: &str = "2021-04-12";
 
 /// Serves one connection until its client closes it.
 pub(crate) async fn serve(hub: Arc<Hub>, stream: TlsStream<TcpStream>) {
+    let certificate = mqtt::shown_certificate(&stream);
     let upgrade = Mutex::new(None);
     let service = service_fn(|mut request| {
         let (hub, upgrade) = (hub.clone(), &upgrade);
@@ -67,7 +68,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TlsStream<TcpStream>) {
     if let Some(upgrade) = upgrade
         && let Ok(stream) = upgrade.await
     {
-        websocket::serve(hub, stream).await;
+        websocket::serve(hub, stream, certificate).await;
     }
 }
 

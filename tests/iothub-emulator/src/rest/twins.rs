@@ -16,7 +16,7 @@ pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
 pub(super) fn write(hub: &Hub, id: &str, request: &Request, replace: bool) -> Result<Answer, HubError> {
     let change = Change::parse(&request.json()?)?;
     let precondition = Precondition::of(&request.headers);
-    hub.identities(id)?.write(id, |device| {
+    hub.write(id, |device| {
         precondition.check(&twin_etag(&device.twin), id)?;
         hub.change_twin(device, &change, replace)?;
         Ok(answer(device))

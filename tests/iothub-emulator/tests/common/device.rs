@@ -1,4 +1,4 @@
-//! A device over the wire.
+//! A device, or a module, over the wire.
 
 // Each suite uses its part of this; a helper that fails is the test's failure.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -25,7 +25,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device that has not connected yet; `password` is its SAS token.
+    /// A device, or a module by `{device}/{module}`, that has not connected yet; `password` is its SAS token.
     pub fn new(hub: &Hub, id: &str, password: &str) -> Self {
         Self::with_tls(hub, id, password, super::device_tls(&hub.emulator))
     }

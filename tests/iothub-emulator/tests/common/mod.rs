@@ -3,6 +3,7 @@
 // Each suite uses its part of this; a helper that fails is the test's failure.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod certificate;
 pub mod device;
 
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use std::time::Duration;
 
 use iothub_emulator::{Emulator, Settings};
 use reqwest::header::HeaderMap;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ConfigBuilder};
 use serde_json::Value;
 
 pub const HOUR: Duration = Duration::from_hours(1);
@@ -35,13 +38,17 @@ impl Reply {
 }
 
 /// How a device trusts the emulator.
-pub fn device_tls(emulator: &Emulator) -> Arc<rustls::ClientConfig> {
+pub fn device_tls(emulator: &Emulator) -> Arc<ClientConfig> {
+    Arc::new(trusting(emulator).with_no_client_auth())
+}
+
+fn trusting(emulator: &Emulator) -> ConfigBuilder<ClientConfig, WantsClientCert> {
     let ca = CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Arc::new(config.unwrap().with_root_certificates(roots).with_no_client_auth())
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    config.unwrap().with_root_certificates(roots)
 }
 
 impl Hub {

@@ -18,3 +18,4 @@ mod python_service_jobs;
 mod python_service_modules;
 mod scripts;
 mod wire;
+mod wired;

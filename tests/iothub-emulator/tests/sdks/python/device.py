@@ -1,17 +1,13 @@
-"""azure-iot-device, IoTHubDeviceClient: twin, reports, desired listener, what follows a dropped socket, token renewal."""
+"""azure-iot-device, IoTHubDeviceClient or IoTHubModuleClient: twin, reports, desired listener, what follows a dropped socket,
+token renewal."""
 
-import os
-import sys
 import threading
 
-from azure.iot.device import IoTHubDeviceClient
+from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient
+from connection import IS_MODULE, client as create
 from steps import say, step
 
-with open(os.environ["CA_FILE"]) as file:
-    options = {"server_verification_cert": file.read(), "connection_retry_interval": 1}
-if sys.argv[1:]:
-    options["sastoken_ttl"] = int(sys.argv[1])
-client = IoTHubDeviceClient.create_from_connection_string(os.environ["DEVICE_CONNECTION_STRING"], **options)
+client = create(IoTHubDeviceClient, IoTHubModuleClient)
 end = threading.Event()
 
 
@@ -28,6 +24,10 @@ step("report", lambda: client.patch_twin_reported_properties({"blob": {"status":
 step("report null", lambda: client.patch_twin_reported_properties({"gone": None}))
 step("report refused", lambda: client.patch_twin_reported_properties({"a.b": 1}))
 step("telemetry", lambda: client.send_message("hello"))
+if IS_MODULE:
+    # Subscribes to the inputs.
+    client.on_message_received = lambda message: None
+    step("output", lambda: client.send_message_to_output("hello", "out"))
 # Setting it subscribes, and returns when that is acknowledged.
 client.on_twin_desired_properties_patch_received = desired
 say(step="listening")

@@ -1,9 +1,9 @@
-"""azure-iot-device, aio.IoTHubDeviceClient: the same as the synchronous one, awaited."""
+"""azure-iot-device, aio.IoTHubDeviceClient or aio.IoTHubModuleClient: the same as the synchronous ones, awaited."""
 
 import asyncio
-import os
 
-from azure.iot.device.aio import IoTHubDeviceClient
+from azure.iot.device.aio import IoTHubDeviceClient, IoTHubModuleClient
+from connection import IS_MODULE, client as create
 from steps import failed, say
 
 
@@ -15,9 +15,7 @@ async def step(name, work):
 
 
 async def main():
-    with open(os.environ["CA_FILE"]) as file:
-        options = {"server_verification_cert": file.read(), "connection_retry_interval": 1}
-    client = IoTHubDeviceClient.create_from_connection_string(os.environ["DEVICE_CONNECTION_STRING"], **options)
+    client = create(IoTHubDeviceClient, IoTHubModuleClient)
     end, loop = asyncio.Event(), asyncio.get_running_loop()
 
     # The SDK awaits handlers in a loop of its own.
@@ -29,6 +27,9 @@ async def main():
     async def connection():
         say(step="connection", ok=client.connected)
 
+    async def message(_):
+        pass
+
     client.on_connection_state_change = connection
     await step("connect", client.connect())
     await step("twin", client.get_twin())
@@ -37,6 +38,10 @@ async def main():
     await step("report null", report({"gone": None}))
     await step("report refused", report({"a.b": 1}))
     await step("telemetry", client.send_message("hello"))
+    if IS_MODULE:
+        # Subscribes to the inputs.
+        client.on_message_received = message
+        await step("output", client.send_message_to_output("hello", "out"))
     # Setting it subscribes, and returns when that is acknowledged.
     client.on_twin_desired_properties_patch_received = desired
     say(step="listening")
