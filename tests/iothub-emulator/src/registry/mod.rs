@@ -150,12 +150,10 @@ impl Registry {
 
     /// Changes all modules of a device.
     pub fn change_modules_of(&self, device: &str, mut change: impl FnMut(&mut Device)) {
-        let mut modules = self.exclusive();
-        for id in ids_on_device(&modules, device) {
-            if let Some(module) = modules.get_mut(&id) {
-                change(module);
-                self.note(module);
-            }
+        for (_, module) in on_device(&self.shared(), device) {
+            let mut module = locked(module);
+            change(&mut module);
+            self.note(&module);
         }
     }
 
