@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
@@ -13,8 +14,9 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// A point in time in UTC, to 100 nanoseconds, as the hub writes it (`2019-10-03T10:47:19.5741198Z`).
 ///
-/// Its `Display` is that form; trailing zeros of the fraction are left out, as the hub's JSON writer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Its `Display` is that form; trailing zeros of the fraction are left out, as the hub's JSON writer does. For serde it
+/// is the number of 100 nanoseconds since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -32,6 +34,9 @@ impl Timestamp {
     pub(crate) fn unix_days(self) -> u64 {
         self.unix_seconds() / SECONDS_PER_DAY
     }
+
+    /// 1970-01-01, before anything that happens.
+    pub(crate) const START: Self = Self(0);
 
     /// Units of 100 nanoseconds since 1970-01-01.
     pub(crate) fn ticks(self) -> u64 {

@@ -1,4 +1,5 @@
-//! An Azure IoT Hub emulator, to the wire: service REST, the query language of twins, device MQTT. In memory.
+//! An Azure IoT Hub emulator, to the wire: service REST, the query language of twins, device MQTT. In memory, and if wanted
+//! in a file.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,6 +37,7 @@ mod route;
 mod seed;
 mod settings;
 mod simulation;
+mod state;
 mod template;
 mod tls;
 mod twins;
@@ -50,4 +52,5 @@ pub use route::Route;
 pub use seed::Seed;
 pub use settings::{ConfigurationSettings, JobSettings, QuerySettings, Settings};
 pub use simulation::{AckContract, SimulatedAcks};
+pub use state::{Refusal, StateError};
 pub use tls::TlsError;

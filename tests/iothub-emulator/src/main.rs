@@ -77,6 +77,12 @@ struct Arguments {
     #[command(flatten)]
     service: ServiceArguments,
 
+    /// Keep the hub in this file across runs: read at the start if it is there, written at the end and about every second
+    /// while something changes. It has the keys of the hub and its devices. Give ports as well, for connection strings to
+    /// stay valid
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+
     /// Existing directory to write `ca.pem` to, the certificate that clients must trust
     #[arg(long, value_name = "DIR", default_value = ".")]
     ca_dir: PathBuf,
@@ -179,11 +185,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         host_name: arguments.host_name,
         limits,
         ca_directory: Some(arguments.ca_dir),
+        state: arguments.state,
         ..arguments.service.settings()
     })
     .await?;
     let seed = Seed { count: arguments.devices, id: arguments.device_ids, tags, ..Seed::default() };
-    emulator.seed(&seed)?;
+    // On a state file they are there already, but for those that are new.
+    emulator.seed_missing(&seed)?;
     let string_of = |id: String| emulator.device_connection_string(&id);
     if let Some(file) = &arguments.devices_file {
         let strings = seed.ids().map(string_of).collect::<Result<Vec<_>, _>>()?;
@@ -204,8 +212,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    emulator.shutdown().await;
-    Ok(())
+    Ok(emulator.shutdown_and_save().await?)
 }
 
 fn limits(arguments: &Arguments) -> Result<Limits, String> {

@@ -30,6 +30,10 @@ pub struct Settings {
     /// Where to write `ca.pem`, the certificate that clients must trust; a directory that exists. None writes
     /// no file.
     pub ca_directory: Option<PathBuf>,
+    /// A file that the hub is kept in across runs: read at the start if it is there, written while the hub changes and at
+    /// [`crate::Emulator::shutdown`]. It has the hub's secrets. None keeps nothing. What is not kept: the clock, counters,
+    /// faults, simulated answers, what is used up of limits.
+    pub state: Option<PathBuf>,
     /// Where all of the hub's time comes from.
     pub clock: Clock,
     /// What the hub takes before it delays and refuses. By default nothing is limited.
@@ -109,6 +113,7 @@ impl Default for Settings {
             admin_port: None,
             host_name: None,
             ca_directory: None,
+            state: None,
             clock: Clock::system(),
             limits: Limits::unlimited(),
             queries: QuerySettings::default(),

@@ -1,5 +1,6 @@
 //! Self-signed certificates of devices, known by their thumbprints.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -7,7 +8,7 @@ use sha2::Sha256;
 use crate::error::HubError;
 
 /// Primary and secondary thumbprint, upper case: 40 digits are a SHA-1, 64 a SHA-256.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Thumbprints([Option<Box<str>>; 2]);
 
 impl Thumbprints {

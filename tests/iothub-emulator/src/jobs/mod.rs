@@ -4,6 +4,7 @@ mod device_job;
 mod job;
 mod progress;
 mod spec;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,7 @@ pub(crate) use device_job::{DeviceJob, JobField};
 use job::{Job, Status};
 use progress::Progress;
 use spec::Spec;
+pub(crate) use stored::{StoredJob, StoredRow, StoredTurns};
 
 /// All jobs of the hub, also those of the past.
 ///
@@ -30,6 +32,8 @@ pub(crate) struct Jobs {
     state: Mutex<State>,
     /// When there is something to do, in ticks of [`Timestamp`]; looked at for every request, and so without the lock.
     due: AtomicU64,
+    /// How often it was set, which follows every change.
+    changes: AtomicU64,
     settings: JobSettings,
 }
 
@@ -47,7 +51,8 @@ impl fmt::Debug for Jobs {
 
 impl Jobs {
     pub fn new(settings: JobSettings) -> Self {
-        Self { state: Mutex::default(), due: AtomicU64::new(u64::MAX), settings }
+        let due = AtomicU64::new(u64::MAX);
+        Self { state: Mutex::default(), due, changes: AtomicU64::default(), settings }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -150,6 +155,7 @@ impl Jobs {
 
     fn set_due(&self, state: &State) {
         let due = state.progress.next(&state.jobs, &self.settings).map_or(u64::MAX, |(at, _)| at.ticks());
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
     }
 }

@@ -19,11 +19,11 @@ type Jobs = BTreeMap<String, Job>;
 /// What the jobs share: the hub's budget of devices, and its places for jobs that run.
 pub(super) struct Progress {
     /// When the next device may be reached.
-    next_device: Timestamp,
+    pub next_device: Timestamp,
     /// The job that had its turn last.
-    last_turn: String,
+    pub last_turn: String,
     /// When a place became free.
-    freed: Timestamp,
+    pub freed: Timestamp,
 }
 
 /// What happens next, in the order in which things of the same time happen.

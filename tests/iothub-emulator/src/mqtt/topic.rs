@@ -2,11 +2,13 @@
 //! MQTT protocol").
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use crate::physics::Operation;
 
 /// A subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Filter {
     TwinResponses,
     DesiredPatches,

@@ -4,6 +4,7 @@ mod device;
 mod document;
 mod field;
 mod index;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub(crate) use device::Device;
 pub(crate) use document::{device_etag, identity_document, twin_document, twin_etag};
 pub(crate) use field::Field;
 use index::Index;
+pub(crate) use stored::StoredDevice;
 
 /// Devices that a scan looks at before it lets writers in: a tenth of a millisecond.
 const SCAN_CHUNK: usize = 512;
@@ -33,6 +35,8 @@ const MODULES_MAX: usize = 50;
 pub(crate) struct Registry {
     devices: RwLock<Devices>,
     last_generation: AtomicU64,
+    /// How often somebody could change something: what a state file is behind by.
+    changes: AtomicU64,
     /// What queries see instead, where they lag behind.
     index: Option<Box<Index>>,
 }
@@ -77,6 +81,7 @@ impl Registry {
     }
 
     fn exclusive(&self) -> RwLockWriteGuard<'_, Devices> {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.devices.write().unwrap_or_else(PoisonError::into_inner)
     }
 
