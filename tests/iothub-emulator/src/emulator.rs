@@ -119,7 +119,7 @@ impl Emulator {
             master_key: secrets.master_key.clone(),
             registry: Registry::new(settings.queries.index_lag, &settings.clock),
             modules: Registry::new(settings.queries.index_lag, &settings.clock),
-            jobs: Jobs::new(settings.jobs.clone()),
+            jobs: Jobs::new(settings.jobs.clone()).paced_by(&settings.limits),
             configurations: Configurations::new(settings.configurations.clone()),
             queries: settings.queries.clone(),
             counters: Counters::default(),

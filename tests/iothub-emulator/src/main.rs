@@ -69,10 +69,14 @@ struct Arguments {
     units: u32,
 
     /// Another value for one limit, as often as needed: `twin-updates=500/s`, `queries=none`, `daily-messages=1000`,
-    /// `max-wait=0s`. Rates: registry, queries, connections, telemetry, twin-reads, twin-updates, jobs, job-devices,
-    /// configurations. Others: daily-messages, meter-bytes, burst (how long twice the rate is served at once),
-    /// max-wait (the longest delay before 429)
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    /// `max-wait=0s`.
+    /// Rates: registry, queries, connections, telemetry, twin-reads, twin-updates, jobs, job-devices (what all jobs
+    /// together reach), configurations. Without a tier job-devices is 10/s, and the others are none.
+    /// Numbers: active-jobs (without a tier 1), max-configurations (without a tier 100; as many Edge deployments
+    /// beside them), daily-messages, meter-bytes (bytes of a message).
+    /// Times: burst (how long twice the rate is served at once), max-wait (the longest delay before 429).
+    /// bulk-twins: whether twins written by bulk calls take from `registry`, or from `twin-updates`
+    #[arg(long = "limit", value_name = "NAME=VALUE", verbatim_doc_comment)]
     limits: Vec<String>,
     #[command(flatten)]
     service: ServiceArguments,
@@ -107,14 +111,6 @@ struct ServiceArguments {
     #[arg(long)]
     module_aggregates: bool,
 
-    /// Devices that jobs reach in a second; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    job_devices_per_second: u32,
-
-    /// Jobs that can run at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
-    active_jobs: usize,
-
     /// Let the twin of a job have any character, links included
     #[arg(long)]
     job_any_characters: bool,
@@ -122,10 +118,6 @@ struct ServiceArguments {
     /// Seconds between two evaluations of configurations
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     configuration_interval: u64,
-
-    /// Most configurations, and most Edge deployments beside them
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_configurations: usize,
 }
 
 impl ServiceArguments {
@@ -137,14 +129,9 @@ impl ServiceArguments {
                 not_undefined_is_true: self.not_undefined_is_true,
                 module_aggregates: self.module_aggregates,
             },
-            jobs: JobSettings {
-                devices_per_second: Some(self.job_devices_per_second).filter(|rate| *rate > 0),
-                active_jobs: self.active_jobs,
-                any_characters: self.job_any_characters,
-            },
+            jobs: JobSettings { any_characters: self.job_any_characters },
             configurations: ConfigurationSettings {
                 interval: Duration::from_secs(self.configuration_interval),
-                max: self.max_configurations,
             },
             ..Settings::default()
         }

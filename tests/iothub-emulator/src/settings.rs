@@ -36,7 +36,7 @@ pub struct Settings {
     pub state: Option<PathBuf>,
     /// Where all of the hub's time comes from.
     pub clock: Clock,
-    /// What the hub takes before it delays and refuses. By default nothing is limited.
+    /// What the hub takes before it delays and refuses. By default nothing is limited but jobs and configurations.
     pub limits: Limits,
     /// How queries are answered.
     pub queries: QuerySettings,
@@ -60,30 +60,24 @@ pub struct QuerySettings {
     pub module_aggregates: bool,
 }
 
-/// Numbers of the job engine, and what the documents leave open about it; the default is one unit of S1.
-#[derive(Clone, Debug)]
+/// What the documents leave open about jobs; their numbers are among the [`Limits`].
+#[derive(Clone, Debug, Default)]
 pub struct JobSettings {
-    /// Devices that all running jobs together reach in a second; none is no limit.
-    pub devices_per_second: Option<u32>,
-    /// Jobs that can run at a time.
-    pub active_jobs: usize,
     /// Whether names and values in the twin of a job may have any character. By default they are held to the
     /// documented ones, which make no link: printable ASCII without `$ ( ) < > @ , ; : \ " / [ ] ? = { }` and space.
     pub any_characters: bool,
 }
 
-/// Numbers of the configuration engine; the default is those of a paid hub.
+/// How configurations are evaluated; how many there can be is among the [`Limits`].
 #[derive(Clone, Debug)]
 pub struct ConfigurationSettings {
     /// Time between two evaluations; a change is followed by one at once.
     pub interval: Duration,
-    /// Most configurations of a hub, and most Edge deployments beside them; 10 of each on Free.
-    pub max: usize,
 }
 
 impl Default for ConfigurationSettings {
     fn default() -> Self {
-        Self { interval: Duration::from_mins(5), max: 100 }
+        Self { interval: Duration::from_mins(5) }
     }
 }
 
@@ -95,12 +89,6 @@ impl Default for QuerySettings {
             not_undefined_is_true: false,
             module_aggregates: false,
         }
-    }
-}
-
-impl Default for JobSettings {
-    fn default() -> Self {
-        Self { devices_per_second: Some(10), active_jobs: 1, any_characters: false }
     }
 }
 

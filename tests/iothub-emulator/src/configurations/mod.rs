@@ -80,7 +80,7 @@ impl Configurations {
             let text = format!("A configuration with the same id already exists: {id}");
             return Err(HubError::new(ErrorCode::ConfigurationAlreadyExists, text));
         }
-        let max = self.settings.max;
+        let max = hub.physics.limits().max_configurations;
         if state.values().filter(|found| found.is_edge() == new.is_edge()).count() >= max {
             // azure-docs#94528.
             let text = format!("Number of deployments exceed the maximum quota {max} for this IotHub.");

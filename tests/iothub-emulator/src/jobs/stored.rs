@@ -92,7 +92,7 @@ impl Jobs {
     /// Puts a job where it was; its devices follow.
     pub fn put_back(&self, stored: StoredJob, queries: &QuerySettings) -> Result<(), HubError> {
         // What was accepted once is not refused for a setting that is another one now.
-        let settings = JobSettings { any_characters: true, ..self.settings.clone() };
+        let settings = JobSettings { any_characters: true };
         let spec = Spec::parse(&stored.id, &stored.request, stored.created, &settings, queries)?;
         let mut job = Job::new(stored.id.clone(), spec, stored.created);
         (job.status, job.started, job.ended) = (stored.status, stored.started, stored.ended);

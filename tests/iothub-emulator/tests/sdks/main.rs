@@ -8,5 +8,6 @@ mod node_device;
 mod node_service;
 mod python_device;
 mod python_service;
+mod readme;
 mod scripts;
 mod wire;
