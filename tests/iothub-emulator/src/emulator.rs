@@ -1,7 +1,6 @@
 //! The emulator as a library: start, look inside, stop.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,19 +14,19 @@ use crate::auth::{self, Authority};
 use crate::clock::Clock;
 use crate::configurations::Configurations;
 use crate::counters::{Counters, Counts};
-use crate::error::HubError;
 use crate::faults::{Fault, Faults};
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate};
 use crate::jobs::Jobs;
 use crate::listener::{self, Tasks};
 use crate::physics::Physics;
+use crate::refused::{CallError, StartError};
 use crate::registry::{Registry, twin_document};
 use crate::seed::{self, Existing, Seed};
 use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
 use crate::state::{self, Reader, Secrets, StateError, Store};
-use crate::tls::{self, TlsError};
+use crate::tls;
 use crate::twins::{Change, checked_reported_patch};
 use crate::{admin, mqtt, rest};
 
@@ -36,45 +35,6 @@ const KEEP_UP_EVERY: Duration = Duration::from_millis(50);
 
 /// Connections that may wait to be accepted: whole fleets connect at once.
 const BACKLOG: u32 = 4096;
-
-/// Why an emulator did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No certificate could be made.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A port is taken, or not allowed to this user.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Address and port.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The CA's certificate could not be written.
-    #[error("cannot write {}: {error}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The state file is no good, or cannot be written.
-    #[error(transparent)]
-    State(#[from] StateError),
-}
-
-/// Why a call to the emulator itself did nothing: the id or the document is wrong, or there is no such
-/// device. The text is the one that a client of the service API would get.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CallError(String);
-
-impl From<HubError> for CallError {
-    fn from(error: HubError) -> Self {
-        Self(error.text)
-    }
-}
 
 /// A running IoT Hub emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
 #[derive(Debug)]
@@ -214,7 +174,7 @@ impl Emulator {
         let [key, _] = self.hub.registry.read(id, |device| self.hub.master_key.keys_of(&device.identity))?;
         let expires = self.hub.clock.now().plus(lifetime);
         let token = auth::sign(&format!("{}/devices/{id}", self.host_name), &key, expires, None);
-        token.ok_or_else(|| CallError("the key of the device is not base64".to_owned()))
+        token.ok_or_else(|| CallError::new("the key of the device is not base64"))
     }
 
     /// Creates a device with these tags (an object, or null for none) and gives its connection string, a
@@ -243,7 +203,7 @@ impl Emulator {
     /// From now on devices that are not connected answer new links, or none do any more.
     pub fn simulate_acks(&self, acks: Option<SimulatedAcks>) -> Result<(), CallError> {
         if acks.as_ref().is_some_and(|acks| !acks.is_possible()) {
-            return Err(CallError("the shares are more than 100 together".to_owned()));
+            return Err(CallError::new("the shares are more than 100 together"));
         }
         self.hub.simulation.set(acks);
         Ok(())

@@ -28,7 +28,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     devices: u32,
 
-    /// Template of their ids: `{n}` is the device's number, `{n:05}` has leading zeros, `{n%10}` is a remainder
+    /// Template of their ids: `{n:05}` is the device's number with leading zeros, `{n%10}` the remainder of a division, and
+    /// n in braces alone the number as it is
     #[arg(long, value_name = "TEMPLATE", default_value = "device-{n:05}")]
     device_ids: String,
 
@@ -60,7 +61,8 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
 
-    /// Delay and refuse what a hub of this tier would: Free, S1, S2 or S3. Without it nothing is limited
+    /// Delay and refuse what a hub of this tier would: Free, S1, S2 or S3. Without it nothing is, but jobs and
+    /// configurations are as on S1
     #[arg(long, value_name = "TIER")]
     tier: Option<Tier>,
 

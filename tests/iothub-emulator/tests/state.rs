@@ -231,6 +231,31 @@ async fn twins_of_any_form_come_back() {
     }
 }
 
+/// JSON is read to a depth of 127; what a request could bring is as deep in the file as it was there, or refused.
+#[tokio::test]
+async fn what_is_deep_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, clock) = (folder.path().join("hub.state"), clock());
+    let hub = Hub::with(settings(&file, &clock)).await;
+    hub.emulator.create_device("d", &Value::Null).unwrap();
+    let deep = |levels| (0..levels).fold(json!(1), |value, _| json!([value]));
+    let patch = |levels| json!({"properties": {"desired": {"a": deep(levels)}}});
+    hub.emulator.patch_twin("d", &patch(10)).unwrap();
+    assert!(hub.emulator.patch_twin("d", &patch(11)).unwrap_err().to_string().contains("10 levels deep"));
+    let configuration =
+        json!({"content": {"deviceContent": {"properties.desired.b": 1}, "other": deep(120)}});
+    let method = json!({"methodName": "m", "payload": deep(120)});
+    let job = json!({"type": "scheduleDeviceMethod", "queryCondition": "*", "cloudToDeviceMethod": method});
+    for (path, body) in [("/configurations/c", configuration), ("/jobs/v2/j", job)] {
+        assert_eq!(hub.call("PUT", path, &[], Some(body)).await.status, 200);
+    }
+    let before = documents(&hub).await;
+    hub.emulator.shutdown().await;
+    let again = Hub::with(settings(&file, &clock)).await;
+    assert_eq!(documents(&again).await, before);
+    again.emulator.shutdown().await;
+}
+
 async fn refusal(file: &Path, clock: &Clock) -> (Refusal, String) {
     let error = Emulator::start(settings(file, clock)).await.unwrap_err();
     let text = error.to_string();

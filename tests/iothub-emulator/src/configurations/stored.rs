@@ -9,11 +9,12 @@ use crate::clock::Timestamp;
 use crate::error::HubError;
 use crate::settings::QuerySettings;
 
-/// The document that the service API shows, which says it all but for the exact times and the number of the revision.
+/// The document that the service API shows, which says it all but for the exact times and the number of the revision. It is
+/// text: it may be as deep as JSON can be read.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoredConfiguration {
-    document: Value,
+    document: String,
     created: Timestamp,
     updated: Timestamp,
     revision: u64,
@@ -22,7 +23,7 @@ pub(crate) struct StoredConfiguration {
 impl Configurations {
     pub fn stored(&self) -> Vec<StoredConfiguration> {
         let stored = |found: &Configuration| StoredConfiguration {
-            document: found.document(),
+            document: found.document().to_string(),
             created: found.created,
             updated: found.updated,
             revision: found.revision,
@@ -34,9 +35,9 @@ impl Configurations {
     pub fn put_back(&self, stored: &StoredConfiguration, settings: &QuerySettings) -> Result<(), HubError> {
         // What was accepted once is not refused for a setting that is another one now.
         let settings = QuerySettings { module_aggregates: true, ..settings.clone() };
-        let document = &stored.document;
+        let document = serde_json::from_str::<Value>(&stored.document).unwrap_or_default();
         let id = document.get("id").and_then(Value::as_str).unwrap_or_default();
-        let mut configuration = Configuration::create(id, document, stored.created, &settings)?;
+        let mut configuration = Configuration::create(id, &document, stored.created, &settings)?;
         configuration.updated = stored.updated;
         configuration.revision = stored.revision;
         let count = |path: &str| document.pointer(path).and_then(Value::as_u64).unwrap_or_default();

@@ -19,8 +19,8 @@ use crate::settings::{JobSettings, QuerySettings};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StoredJob {
     pub id: String,
-    /// The body of a PUT that asks for this job.
-    request: Value,
+    /// The body of a PUT that asks for this job, as text: it may be as deep as JSON can be read.
+    request: String,
     created: Timestamp,
     status: Status,
     started: Option<Timestamp>,
@@ -58,7 +58,7 @@ impl StoredJob {
         request[spec.work.member()] = spec.body.clone();
         Self {
             id: job.head.id.clone(),
-            request,
+            request: request.to_string(),
             created: job.head.created,
             status: job.status,
             started: job.started,
@@ -93,7 +93,8 @@ impl Jobs {
     pub fn put_back(&self, stored: StoredJob, queries: &QuerySettings) -> Result<(), HubError> {
         // What was accepted once is not refused for a setting that is another one now.
         let settings = JobSettings { any_characters: true };
-        let spec = Spec::parse(&stored.id, &stored.request, stored.created, &settings, queries)?;
+        let request = serde_json::from_str::<Value>(&stored.request).unwrap_or_default();
+        let spec = Spec::parse(&stored.id, &request, stored.created, &settings, queries)?;
         let mut job = Job::new(stored.id.clone(), spec, stored.created);
         (job.status, job.started, job.ended) = (stored.status, stored.started, stored.ended);
         self.state().jobs.insert(stored.id, job);

@@ -12,8 +12,10 @@ use super::secrets::Secrets;
 use super::writer::hex;
 use crate::hub::Hub;
 
-/// Longest line that is read: a configuration of full size with every character escaped, and much room.
-const LINE_MAX: u64 = 16 * 1024 * 1024;
+/// Longest header: what is no such file may have no lines.
+const HEADER_MAX: u64 = 4096;
+/// Longest line: far more than a twin can be, also one of nothing but characters that are not counted and escaped.
+const LINE_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// A file whose header was read. As long as it is open, no other emulator takes it.
 pub(crate) struct Reader {
@@ -47,7 +49,7 @@ impl Reader {
     }
 
     fn read_header(&mut self) -> Result<(), StateError> {
-        self.read_line()?;
+        self.read_line(HEADER_MAX)?;
         let header: Option<Header> = serde_json::from_slice(&self.buffer).ok();
         match header.filter(|header| header.format == FORMAT) {
             None => Err(self.refused(Refusal::Foreign)),
@@ -100,7 +102,7 @@ impl Reader {
 
     /// The next line; none when the last one has proved that all was there.
     fn next(&mut self) -> Result<Option<Line>, StateError> {
-        self.read_line()?;
+        self.read_line(LINE_MAX)?;
         let line = serde_json::from_slice(&self.buffer).map_err(|error| {
             // Its own text would quote the line.
             let why = format!("it makes no sense at column {}", error.column());
@@ -114,14 +116,13 @@ impl Reader {
     }
 
     /// Reads a line, which is not counted yet.
-    fn read_line(&mut self) -> Result<(), StateError> {
+    fn read_line(&mut self, max: u64) -> Result<(), StateError> {
         self.buffer.clear();
-        let read = self.file.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.buffer);
+        let read = self.file.by_ref().take(max).read_until(b'\n', &mut self.buffer);
         read.map_err(|error| StateError::Read { path: self.path.clone(), error })?;
         match self.buffer.last() {
             Some(b'\n') => Ok(()),
             _ if self.lines == 0 => Err(self.refused(Refusal::Foreign)),
-            _ if self.buffer.len() as u64 == LINE_MAX => Err(self.damaged("it is too long")),
             _ => Err(self.refused(Refusal::EndsEarly { lines: self.lines })),
         }
     }
