@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 const TICKS_PER_SECOND: u64 = 10_000_000;
@@ -14,8 +14,9 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// A point in time in UTC, to 100 nanoseconds, as the hub writes it (`2019-10-03T10:47:19.5741198Z`).
 ///
-/// Its `Display` is that form; trailing zeros of the fraction are left out, as the hub's JSON writer does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Its `Display` is that form; trailing zeros of the fraction are left out, as the hub's JSON writer does. For serde it
+/// is the number of 100 nanoseconds since 1970-01-01.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -33,6 +34,9 @@ impl Timestamp {
     pub(crate) fn unix_days(self) -> u64 {
         self.unix_seconds() / SECONDS_PER_DAY
     }
+
+    /// 1970-01-01, before anything that happens.
+    pub(crate) const START: Self = Self(0);
 
     /// Units of 100 nanoseconds since 1970-01-01.
     pub(crate) fn ticks(self) -> u64 {
@@ -54,12 +58,6 @@ impl Timestamp {
         let (year, month, day) = civil_date(self.unix_seconds() / SECONDS_PER_DAY);
         let (hour, minute, second) = time_of_day(self.unix_seconds());
         format!("{month:02}/{day:02}/{year:04} {hour:02}:{minute:02}:{second:02}")
-    }
-}
-
-impl Serialize for Timestamp {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -3,7 +3,6 @@
 mod credentials;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -17,18 +16,19 @@ use crate::auth::Authority;
 use crate::clock::Clock;
 use crate::configurations::Configurations;
 use crate::counters::{Counters, Counts};
-use crate::error::HubError;
 use crate::faults::{Fault, Faults};
 use crate::hub::Hub;
-use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
+use crate::identity::{DeviceId, IdentityUpdate};
 use crate::jobs::Jobs;
 use crate::listener::{self, Tasks};
 use crate::physics::Physics;
+use crate::refused::{CallError, StartError};
 use crate::registry::{Registry, TwinDocument};
-use crate::seed::{self, Seed};
+use crate::seed::{self, Existing, Seed};
 use crate::settings::{HTTPS_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
-use crate::tls::{self, TlsError};
+use crate::state::{self, Reader, Secrets, StateError, Store};
+use crate::tls;
 use crate::twins::{Change, checked_reported_patch};
 use crate::{admin, mqtt, rest};
 
@@ -38,46 +38,11 @@ const KEEP_UP_EVERY: Duration = Duration::from_millis(50);
 /// Connections that may wait to be accepted: whole fleets connect at once.
 const BACKLOG: u32 = 4096;
 
-/// Why an emulator did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No certificate could be made.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A port is taken, or not allowed to this user.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Address and port.
-        address: SocketAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The CA's certificate could not be written.
-    #[error("cannot write {}: {error}", path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-}
-
-/// Why a call to the emulator itself did nothing: the id or the document is wrong, or there is no such
-/// device. The text is the one that a client of the service API would get.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct CallError(String);
-
-impl From<HubError> for CallError {
-    fn from(error: HubError) -> Self {
-        Self(error.text)
-    }
-}
-
 /// A running IoT Hub emulator. Dropping it stops it without waiting; [`Emulator::shutdown`] waits.
 #[derive(Debug)]
 pub struct Emulator {
     hub: Arc<Hub>,
+    store: Option<Arc<Store>>,
     tasks: Tasks,
     name: String,
     host_name: String,
@@ -91,13 +56,19 @@ pub struct Emulator {
 impl Emulator {
     /// Starts one; both ports accept when this returns.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let tls = tls::make(&settings.dns_names(), &settings.addresses())?;
+        let mut kept = settings.state.as_deref().map(Reader::open).transpose()?.flatten();
+        let (secrets, last_generations) = match &mut kept {
+            Some(reader) => reader.hub()?,
+            None => (Secrets::new()?, [0, 0]),
+        };
+        let tls = tls::make(&secrets.ca, &settings.dns_names(), &settings.addresses())?;
+        let ca_pem = secrets.ca.certificate.clone();
         let https = listen(settings.address, settings.https_port)?;
         let mqtt = listen(settings.address, settings.mqtt_port)?;
         let admin = settings.admin_port.map(|port| listen(Ipv4Addr::LOCALHOST.into(), port)).transpose()?;
         let ca_file = settings.ca_directory.as_ref().map(|directory| directory.join("ca.pem"));
         if let Some(path) = &ca_file {
-            let written = tokio::fs::write(path, &tls.ca_pem).await;
+            let written = tokio::fs::write(path, &ca_pem).await;
             written.map_err(|error| StartError::CaFile { path: path.clone(), error })?;
         }
         let names = settings
@@ -106,11 +77,11 @@ impl Emulator {
             .chain(settings.addresses().into_iter().map(|address| address.to_string()));
         let (simulation, due_acks) = Simulation::new();
         let hub = Arc::new(Hub {
-            authority: Authority::new(names),
-            master_key: MasterKey::new(),
+            authority: Authority::new(names, &secrets.policies),
+            master_key: secrets.master_key.clone(),
             registry: Registry::new(settings.queries.index_lag, &settings.clock),
             modules: Registry::new(settings.queries.index_lag, &settings.clock),
-            jobs: Jobs::new(settings.jobs.clone()),
+            jobs: Jobs::new(settings.jobs.clone()).paced_by(&settings.limits),
             configurations: Configurations::new(settings.configurations.clone()),
             queries: settings.queries.clone(),
             counters: Counters::default(),
@@ -119,8 +90,20 @@ impl Emulator {
             simulation,
             clock: settings.clock.clone(),
         });
+        let store = match settings.state.clone() {
+            Some(path) => {
+                hub.registry.go_on_after(last_generations[0]);
+                hub.modules.go_on_after(last_generations[1]);
+                Some(Arc::new(Store::start(path, secrets, kept, hub.clone()).await?))
+            }
+            None => None,
+        };
         let (https_port, mqtt_port) = (https.1, mqtt.1);
         let tasks = Tasks::default();
+        if let Some(store) = &store {
+            let keeping = state::keep(store.clone(), hub.clone());
+            tasks.tracker.spawn(tasks.stop.clone().run_until_cancelled_owned(keeping));
+        }
         listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);
         listener::spawn(mqtt.0, tls.server, hub.clone(), &tasks, mqtt::serve_tls);
         tasks
@@ -134,17 +117,7 @@ impl Emulator {
         tasks.tracker.spawn(tasks.stop.clone().run_until_cancelled_owned(keep_up(hub.clone())));
         let name = settings.primary_name();
         let host_name = if https_port == HTTPS_PORT { name.clone() } else { format!("{name}:{https_port}") };
-        Ok(Self {
-            hub,
-            tasks,
-            name,
-            host_name,
-            https_port,
-            mqtt_port,
-            admin_port,
-            ca_pem: tls.ca_pem,
-            ca_file,
-        })
+        Ok(Self { hub, store, tasks, name, host_name, https_port, mqtt_port, admin_port, ca_pem, ca_file })
     }
 
     /// What goes into `HostName=`: `localhost:8443`, or the name alone on port 443.
@@ -190,15 +163,20 @@ impl Emulator {
         self.device_connection_string(id)
     }
 
+    /// As [`Emulator::seed`], but devices of these ids that are there already stay as they are.
+    pub fn seed_missing(&self, seed: &Seed) -> Result<(), CallError> {
+        Ok(seed::seed(&self.hub, seed, Existing::Stay)?)
+    }
+
     /// Creates devices by the thousand, of the ids that [`Seed::ids`] gives. Those made before one that cannot be stay.
     pub fn seed(&self, seed: &Seed) -> Result<(), CallError> {
-        Ok(seed::seed(&self.hub, seed)?)
+        Ok(seed::seed(&self.hub, seed, Existing::Refused)?)
     }
 
     /// From now on devices that are not connected answer new links, or none do any more.
     pub fn simulate_acks(&self, acks: Option<SimulatedAcks>) -> Result<(), CallError> {
         if acks.as_ref().is_some_and(|acks| !acks.is_possible()) {
-            return Err(CallError("the shares are more than 100 together".to_owned()));
+            return Err(CallError::new("the shares are more than 100 together"));
         }
         self.hub.simulation.set(acks);
         Ok(())
@@ -276,11 +254,21 @@ impl Emulator {
         &self.hub.clock
     }
 
-    /// Stops: no new connections, all open ones are closed; returns when every task has ended.
+    /// Stops: no new connections, all open ones are closed; returns when every task has ended. A state file is written
+    /// then; if it cannot be, the log says so.
     pub async fn shutdown(&self) {
+        if let Err(error) = self.shutdown_and_save().await {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// As [`Emulator::shutdown`], and says if the state file could not be written.
+    pub async fn shutdown_and_save(&self) -> Result<(), StateError> {
         self.tasks.stop.cancel();
         self.tasks.tracker.close();
         self.tasks.tracker.wait().await;
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        store.close(self.hub.clone()).await
     }
 }
 

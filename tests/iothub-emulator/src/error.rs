@@ -1,12 +1,13 @@
 //! The hub's errors: code number, name, HTTP status, and the two body shapes in which clients get them.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::random;
 
 /// What went wrong, by the name that goes into `iothub-errorcode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ErrorCode {
     InvalidProtocolVersion,
     ArgumentInvalid,
@@ -104,7 +105,7 @@ impl ErrorCode {
 }
 
 /// An error on its way to a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HubError {
     pub code: ErrorCode,
     pub text: String,

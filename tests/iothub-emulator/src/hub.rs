@@ -214,6 +214,17 @@ impl Hub {
         refused.map_or(Ok(count), Err)
     }
 
+    /// Grows whenever something may have changed that a state file has.
+    pub fn changes(&self) -> u64 {
+        let parts = [
+            self.registry.changes(),
+            self.modules.changes(),
+            self.jobs.changes(),
+            self.configurations.changes(),
+        ];
+        parts.into_iter().fold(0, u64::wrapping_add)
+    }
+
     /// The counters now.
     pub fn counts(&self) -> Counts {
         self.counters.snapshot(self.physics.messages(&self.clock))

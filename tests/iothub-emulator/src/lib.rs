@@ -1,4 +1,5 @@
-//! An Azure IoT Hub emulator, to the wire: service REST, the query language of twins, device MQTT. In memory.
+//! An Azure IoT Hub emulator, to the wire: service REST, the query language of twins, device MQTT. In memory, and if wanted
+//! in a file.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,24 +31,28 @@ mod open_files;
 mod physics;
 mod query;
 mod random;
+mod refused;
 mod registry;
 mod rest;
 mod route;
 mod seed;
 mod settings;
 mod simulation;
+mod state;
 mod template;
 mod tls;
 mod twins;
 
 pub use clock::{Clock, Timestamp};
 pub use counters::{Counts, Outcome};
-pub use emulator::{CallError, Emulator, StartError};
+pub use emulator::Emulator;
 pub use faults::{Effect, Fault, When};
 pub use open_files::raise_open_files_limit;
 pub use physics::{LimitError, Limits, Operation, Rate, Tier};
+pub use refused::{CallError, StartError};
 pub use route::Route;
 pub use seed::Seed;
 pub use settings::{ConfigurationSettings, JobSettings, QuerySettings, Settings};
 pub use simulation::{AckContract, SimulatedAcks};
+pub use state::{Refusal, StateError};
 pub use tls::TlsError;

@@ -28,7 +28,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     devices: u32,
 
-    /// Template of their ids: `{n}` is the device's number, `{n:05}` has leading zeros, `{n%10}` is a remainder
+    /// Template of their ids: `{n:05}` is the device's number with leading zeros, `{n%10}` the remainder of a division, and
+    /// n in braces alone the number as it is
     #[arg(long, value_name = "TEMPLATE", default_value = "device-{n:05}")]
     device_ids: String,
 
@@ -60,7 +61,8 @@ struct Arguments {
     #[arg(long, value_name = "NAME")]
     host_name: Option<String>,
 
-    /// Delay and refuse what a hub of this tier would: Free, S1, S2 or S3. Without it nothing is limited
+    /// Delay and refuse what a hub of this tier would: Free, S1, S2 or S3. Without it nothing is, but jobs and
+    /// configurations are as on S1
     #[arg(long, value_name = "TIER")]
     tier: Option<Tier>,
 
@@ -69,13 +71,23 @@ struct Arguments {
     units: u32,
 
     /// Another value for one limit, as often as needed: `twin-updates=500/s`, `queries=none`, `daily-messages=1000`,
-    /// `max-wait=0s`. Rates: registry, queries, connections, telemetry, twin-reads, twin-updates, jobs, job-devices,
-    /// configurations. Others: daily-messages, meter-bytes, burst (how long twice the rate is served at once),
-    /// max-wait (the longest delay before 429)
-    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    /// `max-wait=0s`.
+    /// Rates: registry, queries, connections, telemetry, twin-reads, twin-updates, jobs, job-devices (what all jobs
+    /// together reach), configurations. Without a tier job-devices is 10/s, and the others are none.
+    /// Numbers: active-jobs (without a tier 1), max-configurations (without a tier 100; as many Edge deployments
+    /// beside them), daily-messages, meter-bytes (bytes of a message).
+    /// Times: burst (how long twice the rate is served at once), max-wait (the longest delay before 429).
+    /// bulk-twins: whether twins written by bulk calls take from `registry`, or from `twin-updates`
+    #[arg(long = "limit", value_name = "NAME=VALUE", verbatim_doc_comment)]
     limits: Vec<String>,
     #[command(flatten)]
     service: ServiceArguments,
+
+    /// Keep the hub in this file across runs: read at the start if it is there, written at the end and about every second
+    /// while something changes. It has the keys of the hub and its devices. Give ports as well, for connection strings to
+    /// stay valid
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
 
     /// Existing directory to write `ca.pem` to, the certificate that clients must trust
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -101,14 +113,6 @@ struct ServiceArguments {
     #[arg(long)]
     module_aggregates: bool,
 
-    /// Devices that jobs reach in a second; 0 is no limit
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    job_devices_per_second: u32,
-
-    /// Jobs that can run at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
-    active_jobs: usize,
-
     /// Let the twin of a job have any character, links included
     #[arg(long)]
     job_any_characters: bool,
@@ -116,10 +120,6 @@ struct ServiceArguments {
     /// Seconds between two evaluations of configurations
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     configuration_interval: u64,
-
-    /// Most configurations, and most Edge deployments beside them
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    max_configurations: usize,
 }
 
 impl ServiceArguments {
@@ -131,14 +131,9 @@ impl ServiceArguments {
                 not_undefined_is_true: self.not_undefined_is_true,
                 module_aggregates: self.module_aggregates,
             },
-            jobs: JobSettings {
-                devices_per_second: Some(self.job_devices_per_second).filter(|rate| *rate > 0),
-                active_jobs: self.active_jobs,
-                any_characters: self.job_any_characters,
-            },
+            jobs: JobSettings { any_characters: self.job_any_characters },
             configurations: ConfigurationSettings {
                 interval: Duration::from_secs(self.configuration_interval),
-                max: self.max_configurations,
             },
             ..Settings::default()
         }
@@ -179,11 +174,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         host_name: arguments.host_name,
         limits,
         ca_directory: Some(arguments.ca_dir),
+        state: arguments.state,
         ..arguments.service.settings()
     })
     .await?;
     let seed = Seed { count: arguments.devices, id: arguments.device_ids, tags, ..Seed::default() };
-    emulator.seed(&seed)?;
+    // On a state file they are there already, but for those that are new.
+    emulator.seed_missing(&seed)?;
     let string_of = |id: String| emulator.device_connection_string(&id);
     if let Some(file) = &arguments.devices_file {
         let strings = seed.ids().map(string_of).collect::<Result<Vec<_>, _>>()?;
@@ -204,8 +201,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    emulator.shutdown().await;
-    Ok(())
+    Ok(emulator.shutdown_and_save().await?)
 }
 
 fn limits(arguments: &Arguments) -> Result<Limits, String> {

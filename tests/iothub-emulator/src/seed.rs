@@ -58,11 +58,21 @@ impl Seed {
     }
 }
 
+/// What is to become of devices that are there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    Refused,
+    Stay,
+}
+
 /// Makes the devices. Those made before one that cannot be stay.
-pub(crate) fn seed(hub: &Hub, seed: &Seed) -> Result<(), HubError> {
+pub(crate) fn seed(hub: &Hub, seed: &Seed, existing: Existing) -> Result<(), HubError> {
     for number in seed.numbers() {
         let now = hub.clock.now();
         let id = DeviceId::parse(&template::fill(&seed.id, number))?;
+        if existing == Existing::Stay && hub.registry.read(id.as_str(), |_| ()).is_ok() {
+            continue;
+        }
         let fill = |template: &Value| template::fill_json(template, number);
         let change = Change::parse(
             &serde_json::json!({"tags": fill(&seed.tags), "properties": {"desired": fill(&seed.desired)}}),

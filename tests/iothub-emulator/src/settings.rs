@@ -30,9 +30,13 @@ pub struct Settings {
     /// Where to write `ca.pem`, the certificate that clients must trust; a directory that exists. None writes
     /// no file.
     pub ca_directory: Option<PathBuf>,
+    /// A file that the hub is kept in across runs: read at the start if it is there, written while the hub changes and at
+    /// [`crate::Emulator::shutdown`]. It has the hub's secrets. None keeps nothing. What is not kept: the clock, counters,
+    /// faults, simulated answers, what is used up of limits.
+    pub state: Option<PathBuf>,
     /// Where all of the hub's time comes from.
     pub clock: Clock,
-    /// What the hub takes before it delays and refuses. By default nothing is limited.
+    /// What the hub takes before it delays and refuses. By default nothing is limited but jobs and configurations.
     pub limits: Limits,
     /// How queries are answered.
     pub queries: QuerySettings,
@@ -56,30 +60,24 @@ pub struct QuerySettings {
     pub module_aggregates: bool,
 }
 
-/// Numbers of the job engine, and what the documents leave open about it; the default is one unit of S1.
-#[derive(Clone, Debug)]
+/// What the documents leave open about jobs; their numbers are among the [`Limits`].
+#[derive(Clone, Debug, Default)]
 pub struct JobSettings {
-    /// Devices that all running jobs together reach in a second; none is no limit.
-    pub devices_per_second: Option<u32>,
-    /// Jobs that can run at a time.
-    pub active_jobs: usize,
     /// Whether names and values in the twin of a job may have any character. By default they are held to the
     /// documented ones, which make no link: printable ASCII without `$ ( ) < > @ , ; : \ " / [ ] ? = { }` and space.
     pub any_characters: bool,
 }
 
-/// Numbers of the configuration engine; the default is those of a paid hub.
+/// How configurations are evaluated; how many there can be is among the [`Limits`].
 #[derive(Clone, Debug)]
 pub struct ConfigurationSettings {
     /// Time between two evaluations; a change is followed by one at once.
     pub interval: Duration,
-    /// Most configurations of a hub, and most Edge deployments beside them; 10 of each on Free.
-    pub max: usize,
 }
 
 impl Default for ConfigurationSettings {
     fn default() -> Self {
-        Self { interval: Duration::from_mins(5), max: 100 }
+        Self { interval: Duration::from_mins(5) }
     }
 }
 
@@ -94,12 +92,6 @@ impl Default for QuerySettings {
     }
 }
 
-impl Default for JobSettings {
-    fn default() -> Self {
-        Self { devices_per_second: Some(10), active_jobs: 1, any_characters: false }
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -109,6 +101,7 @@ impl Default for Settings {
             admin_port: None,
             host_name: None,
             ca_directory: None,
+            state: None,
             clock: Clock::system(),
             limits: Limits::unlimited(),
             queries: QuerySettings::default(),

@@ -1,4 +1,4 @@
-//! The emulator's own certificate authority, made at its start, and the certificate that it serves.
+//! The emulator's own certificate authority, made at its first start, and the certificate that it serves, made at every one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use rcgen::{
 };
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use serde::{Deserialize, Serialize};
 
 use crate::client_certificate::AnyCertificate;
 
@@ -23,23 +24,41 @@ pub enum TlsError {
     Server(#[from] rustls::Error),
 }
 
-/// What TLS needs: the CA that clients must trust, and the server side.
+/// A certificate authority: what clients must trust, and the key that signs. PEM, both.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ca {
+    pub certificate: String,
+    key: String,
+}
+
+/// The server side of TLS.
 pub(crate) struct Tls {
-    pub ca_pem: String,
-    /// The server side, to which devices may show a certificate.
+    /// Devices may show a certificate.
     pub server: Arc<ServerConfig>,
 }
 
-/// Makes a CA and a certificate for `names`, both with P-256 keys: 5,000 devices that connect at once need
-/// 5,000 signatures.
-pub(crate) fn make(names: &[String], addresses: &[IpAddr]) -> Result<Tls, TlsError> {
+/// What a CA is, but for its key: its name above all, by which clients find the certificate that they trust.
+fn ca_parameters() -> Result<CertificateParams, TlsError> {
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.distinguished_name.push(DnType::CommonName, "IoT Hub emulator CA");
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca_key = KeyPair::generate()?;
-    let ca_pem = ca.self_signed(&ca_key)?.pem();
-    let issuer = Issuer::new(ca, ca_key);
+    Ok(ca)
+}
+
+impl Ca {
+    /// With a P-256 key.
+    pub fn new() -> Result<Self, TlsError> {
+        let key = KeyPair::generate()?;
+        let certificate = ca_parameters()?.self_signed(&key)?;
+        Ok(Self { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+/// Makes a certificate for `names`, with a P-256 key: 5,000 devices that connect at once need 5,000 signatures.
+pub(crate) fn make(ca: &Ca, names: &[String], addresses: &[IpAddr]) -> Result<Tls, TlsError> {
+    let issuer = Issuer::new(ca_parameters()?, KeyPair::from_pem(&ca.key)?);
 
     let alternatives = names.iter().cloned().chain(addresses.iter().map(ToString::to_string));
     let mut leaf = CertificateParams::new(alternatives.collect::<Vec<_>>())?;
@@ -59,5 +78,5 @@ pub(crate) fn make(names: &[String], addresses: &[IpAddr]) -> Result<Tls, TlsErr
             vec![certificate.der().clone()],
             PrivatePkcs8KeyDer::from(leaf_key.serialize_der()).into(),
         )?;
-    Ok(Tls { ca_pem, server: Arc::new(server) })
+    Ok(Tls { server: Arc::new(server) })
 }

@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::{HOUR, Hub, Reply};
-use iothub_emulator::{Clock, ConfigurationSettings, Settings, Timestamp};
+use iothub_emulator::{Clock, Limits, Settings, Timestamp};
 use serde_json::{Value, json};
 
 const INTERVAL: Duration = Duration::from_mins(5);
@@ -325,8 +325,8 @@ async fn wrong_configurations_get_the_hubs_errors() {
 
 #[tokio::test]
 async fn a_hub_has_room_for_so_many() {
-    let configurations = ConfigurationSettings { max: 2, ..ConfigurationSettings::default() };
-    let hub = Hub::with(Settings { configurations, ..Settings::default() }).await;
+    let limits = Limits { max_configurations: 2, ..Limits::unlimited() };
+    let hub = Hub::with(Settings { limits, ..Settings::default() }).await;
     let body = configuration("", 1, &json!({"properties.desired.a": 1}));
     for id in ["a", "b"] {
         assert_eq!(put(&hub, id, &body).await.status, 200);

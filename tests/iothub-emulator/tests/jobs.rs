@@ -8,14 +8,14 @@ mod common;
 use std::time::Duration;
 
 use common::{HOUR, Hub, Reply};
-use iothub_emulator::{Clock, JobSettings, Settings, Timestamp};
+use iothub_emulator::{Clock, Limits, Settings, Tier, Timestamp};
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-async fn hub(devices: usize, jobs: JobSettings) -> Hub {
+async fn hub(devices: usize, limits: Limits) -> Hub {
     let clock = Clock::manual(Timestamp::from_unix_seconds(1_800_000_000));
-    let mut hub = Hub::with(Settings { clock, jobs, ..Settings::default() }).await;
+    let mut hub = Hub::with(Settings { clock, limits, ..Settings::default() }).await;
     // The clock is moved by more than an hour.
     hub.token = hub.emulator.policy_token("iothubowner", 365 * 24 * HOUR).unwrap();
     for n in 0..devices {
@@ -57,7 +57,7 @@ async fn outcomes(hub: &Hub, condition: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_job_reaches_its_devices_at_the_hubs_pace() {
-    let hub = hub(25, JobSettings::default()).await;
+    let hub = hub(25, Limits::unlimited()).await;
     hub.emulator.patch_twin("d03", &json!({"tags": {"site": "b"}})).unwrap();
     let taken = put(&hub, "j-1", update("tags.site = 'a'")).await;
     assert_eq!(taken.body, json!({"jobId": "j-1", "type": "scheduleUpdateTwin", "status": "queued"}));
@@ -99,7 +99,7 @@ async fn a_job_reaches_its_devices_at_the_hubs_pace() {
 
 #[tokio::test]
 async fn one_job_runs_at_a_time_and_the_next_one_waits_for_its_hour() {
-    let hub = hub(20, JobSettings::default()).await;
+    let hub = hub(20, Limits::unlimited()).await;
     assert_eq!(put(&hub, "first", update("*")).await.status, 200);
     let twice = put(&hub, "first", update("*")).await;
     assert_eq!((twice.status, twice.header("iothub-errorcode")), (409, Some("JobAlreadyExists")));
@@ -123,9 +123,31 @@ async fn one_job_runs_at_a_time_and_the_next_one_waits_for_its_hour() {
 }
 
 #[tokio::test]
+async fn a_tier_has_its_pace_and_its_number_of_jobs() {
+    for (tier, active, reached) in [(Tier::S1, 1, 11), (Tier::S2, 5, 11), (Tier::S3, 10, 101)] {
+        let hub = hub(0, Limits::of(tier, 2)).await;
+        for n in 0..12 {
+            hub.emulator.create_device(&format!("d{n:02}"), &json!({})).unwrap();
+        }
+        let mut taken = 0;
+        for n in 0..11 {
+            taken += u32::from(put(&hub, &format!("j{n}"), update("*")).await.status == 200);
+        }
+        assert_eq!(taken, active, "{tier:?}");
+        hub.emulator.clock().advance(SECOND);
+        let mut succeeded = 0;
+        for n in 0..active {
+            let job = get(&hub, &format!("j{n}")).await;
+            succeeded += job["deviceJobStatistics"]["succeededCount"].as_u64().unwrap();
+        }
+        assert_eq!(succeeded, reached, "{tier:?}");
+        hub.emulator.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn jobs_that_run_together_share_the_pace() {
-    let settings = JobSettings { active_jobs: 2, ..JobSettings::default() };
-    let hub = hub(10, settings).await;
+    let hub = hub(10, Limits { active_jobs: 2, ..Limits::unlimited() }).await;
     for id in ["a", "b"] {
         assert_eq!(put(&hub, id, update("*")).await.status, 200);
     }
@@ -142,7 +164,7 @@ async fn jobs_that_run_together_share_the_pace() {
 
 #[tokio::test]
 async fn a_job_is_cancelled_before_it_runs_and_not_after() {
-    let hub = hub(20, JobSettings::default()).await;
+    let hub = hub(20, Limits::unlimited()).await;
     let mut later = update("*");
     later["startTime"] = json!("2027-01-15T09:00:00Z");
     put(&hub, "later", later).await;
@@ -168,7 +190,7 @@ async fn a_job_is_cancelled_before_it_runs_and_not_after() {
 
 #[tokio::test]
 async fn what_fails_on_a_device_is_in_its_row() {
-    let hub = hub(20, JobSettings::default()).await;
+    let hub = hub(20, Limits::unlimited()).await;
     put(&hub, "j", update("*")).await;
     hub.emulator.delete_device("d10").unwrap();
     hub.emulator.clock().advance(HOUR);
@@ -227,7 +249,7 @@ async fn what_fails_on_a_device_is_in_its_row() {
 
 #[tokio::test]
 async fn jobs_are_listed_in_pages_by_type_and_status() {
-    let hub = hub(1, JobSettings { active_jobs: 5, ..JobSettings::default() }).await;
+    let hub = hub(1, Limits { active_jobs: 5, ..Limits::unlimited() }).await;
     for id in ["a", "b", "c"] {
         put(&hub, id, update("*")).await;
     }

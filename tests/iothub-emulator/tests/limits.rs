@@ -200,6 +200,90 @@ async fn a_days_messages_end_and_come_back_with_the_next_day() {
 }
 
 #[tokio::test]
+async fn entries_of_a_bulk_call_count_by_themselves() {
+    let entries = |mode: &str, count: usize| -> Value {
+        (0..count).map(|n| json!({"id": format!("b{n}"), "importMode": mode, "tags": {"x": 1}})).collect()
+    };
+    for (bulk_twins_are_updates, twins_served) in [(false, 400), (true, 200)] {
+        let limits = Limits {
+            registry: Some(per_minute(6)),
+            twin_updates: Some(per_minute(4)),
+            bulk_twins_are_updates,
+            ..strict()
+        };
+        let hub = hub(limits).await;
+        let bulk = |entries| hub.call("POST", "/devices", &[], Some(entries));
+        assert_eq!(bulk(entries("create", 7)).await.status, 429);
+        assert_eq!(bulk(entries("create", 4)).await.status, 200);
+        assert_eq!(bulk(entries("create", 3)).await.status, 429);
+        // Two are left of the registry's, and twins have a budget that nothing was taken from.
+        let twins = bulk(entries("updateTwin", 4)).await.status;
+        assert_eq!(twins, if twins_served == 200 { 200 } else { 429 });
+        let body = Some(json!({"tags": {"y": 1}}));
+        let patched = hub.call("PATCH", "/twins/b0", &[], body).await.status;
+        assert_eq!(patched, if twins_served == 200 { 429 } else { 200 });
+        // What is refused as a whole is one operation.
+        assert_eq!(bulk(json!({})).await.status, 400);
+        assert_eq!(bulk(entries("none", 101)).await.status, 400);
+        assert_eq!(bulk(json!([])).await.status, 429);
+        hub.emulator.shutdown().await;
+    }
+}
+
+/// "Azure IoT Hub billing information": what costs messages, and what is free.
+#[tokio::test]
+async fn what_costs_messages() {
+    let hub = hub(Limits::unlimited()).await;
+    let edge = Some(json!({"capabilities": {"iotEdge": true}}));
+    hub.call("PUT", "/devices/edge", &[], edge).await;
+    let job = json!({"type": "scheduleUpdateTwin", "queryCondition": "deviceId IN ['d1', 'edge']", "updateTwin": {"etag": "*", "tags": {"x": "1"}}});
+    let long = "x".repeat(4000);
+    let content = json!({"modulesContent": {"$edgeHub": {"properties.desired.a": 1}}});
+    let configuration = json!({"targetCondition": "deviceId = 'd1'", "content": {"deviceContent": {"properties.desired.c": 1}}});
+    let query = |text: &str| Some(json!({"query": text}));
+    let table = [
+        ("GET", "/devices/d1", None, 0),
+        ("GET", "/statistics/devices", None, 0),
+        ("GET", "/twins/d1", None, 1),
+        ("PATCH", "/twins/d1", Some(json!({"tags": {"a": long, "b": long}})), 2),
+        // A twin of two messages by now.
+        ("GET", "/twins/d1", None, 3),
+        ("POST", "/devices", Some(json!([{"id": "new", "importMode": "create", "tags": {"x": 1}}])), 0),
+        (
+            "POST",
+            "/devices",
+            Some(
+                json!([{"id": "new", "importMode": "updateTwin", "tags": {"x": long, "y": long}}, {"id": "d1", "importMode": "updateTwin", "tags": {"z": 1}}]),
+            ),
+            3,
+        ),
+        ("POST", "/devices/query", query("SELECT deviceId FROM devices"), 1),
+        ("POST", "/devices/query", query("SELECT * FROM devices WHERE deviceId = 'd1'"), 3),
+        ("POST", "/devices/query", query("SELECT deviceId FROM devices WHERE deviceId = 'none'"), 1),
+        // One for each of its devices.
+        ("PUT", "/jobs/v2/j", Some(job), 2),
+        ("GET", "/jobs/v2/j", None, 0),
+        ("POST", "/devices/query", query("SELECT * FROM devices.jobs"), 0),
+        ("GET", "/jobs/v2/query", None, 0),
+        // What it wrote, for want of a word of the documents.
+        ("PUT", "/configurations/c", Some(configuration), 1),
+        ("GET", "/configurations/c", None, 0),
+        ("POST", "/devices/edge/applyConfigurationContent", Some(content), 1),
+    ];
+    for (method, path, body, cost) in table {
+        let before = hub.emulator.counts().messages;
+        let shown = format!("{method} {path} {body:?}");
+        let reply = hub.call(method, path, &[], body).await;
+        assert!(reply.status < 300, "{shown}: {}", reply.body);
+        hub.emulator.clock().advance(Duration::from_millis(100));
+        // Has all that is due done.
+        hub.emulator.twin("d1").unwrap();
+        assert_eq!(hub.emulator.counts().messages - before, cost, "{shown}");
+    }
+    hub.emulator.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_tier_is_a_setting() {
     let hub = hub(Limits::of(Tier::S1, 1)).await;
     // 20 a minute, a minute's worth at once, and ten seconds' worth that wait.

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use crate::error::HubError;
 use crate::faults::Fault;
 use crate::hub::Hub;
-use crate::seed::{self, Seed};
+use crate::seed::{self, Existing, Seed};
 use crate::simulation::SimulatedAcks;
 
 /// Largest body: a seed's templates.
@@ -72,7 +72,10 @@ async fn perform(hub: Arc<Hub>, method: &Method, path: &str, body: Bytes) -> (St
         }
         ("POST", "/devices") => match read::<Seed>(&body) {
             Ok(wanted) => {
-                in_thread(move || seed::seed(&hub, &wanted).map(|()| json!({"created": wanted.count}))).await
+                in_thread(move || {
+                    seed::seed(&hub, &wanted, Existing::Refused).map(|()| json!({"created": wanted.count}))
+                })
+                .await
             }
             Err(error) => Err(error),
         },

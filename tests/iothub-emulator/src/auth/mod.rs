@@ -3,14 +3,10 @@
 mod policy;
 mod sas;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::clock::{Clock, Timestamp};
 use crate::error::HubError;
 use crate::identity::Identity;
-use crate::random;
-pub(crate) use policy::{Permission, Policy};
+pub(crate) use policy::{Permission, Policy, PolicyKeys, new_keys};
 use sas::SasToken;
 pub(crate) use sas::sign;
 
@@ -23,9 +19,9 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    pub fn new(host_names: impl IntoIterator<Item = String>) -> Self {
+    pub fn new(host_names: impl IntoIterator<Item = String>, keys: &PolicyKeys) -> Self {
         Self {
-            policies: policy::defaults(|| STANDARD.encode(random::bytes::<32>())),
+            policies: policy::with_keys(keys),
             host_names: host_names.into_iter().map(|name| name.to_ascii_lowercase()).collect(),
         }
     }
@@ -104,7 +100,8 @@ mod tests {
     use super::*;
 
     fn authority() -> Authority {
-        Authority::new(["localhost".to_owned(), "::1".to_owned(), "MyHub.azure-devices.net".to_owned()])
+        let names = ["localhost", "::1", "MyHub.azure-devices.net"].map(str::to_owned);
+        Authority::new(names, &new_keys())
     }
 
     /// Rights by policy: "Control access to IoT Hub with shared access signatures".

@@ -23,8 +23,8 @@ pub(super) struct Configuration {
     schema_version: String,
     pub rest: Mutable,
     pub created: Timestamp,
-    updated: Timestamp,
-    revision: u64,
+    pub updated: Timestamp,
+    pub revision: u64,
     /// Results of the last evaluation.
     pub results: Results,
 }

@@ -110,7 +110,14 @@ fn bring_up_to_date(
         let patch = wanted.change(device, |owner| configurations.contains_key(owner));
         let written = match patch.as_ref().map(as_change) {
             None => true,
-            Some(change) => change.is_some_and(|change| hub.change_twin(device, &change, false).is_ok()),
+            Some(change) => change.is_some_and(|change| {
+                let bytes = patch.as_ref().map_or(0, |patch| patch.to_string().len());
+                let done = hub.change_twin(device, &change, false).is_ok();
+                if done {
+                    hub.physics.charge(bytes, &hub.clock);
+                }
+                done
+            }),
         };
         let mut managed = wanted.into_managed(written);
         managed.add_statuses(deployed);

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::content::{Leaves, Path, patch};
 use crate::registry::Device;
 use crate::twins::{Change, Found};
 
-/// Kept with a device or module that is targeted.
-#[derive(Clone, Default)]
+/// Kept with a device or module that is targeted, and so in a state file.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Managed {
     /// Whether all settings of a configuration are in force, by its id.
     statuses: BTreeMap<String, bool>,
     /// The configuration that wrote a setting.
+    #[serde(with = "super::stored::pairs")]
     owners: BTreeMap<Path, String>,
 }
 

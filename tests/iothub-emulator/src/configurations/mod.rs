@@ -6,6 +6,7 @@ mod content;
 mod edge;
 mod evaluation;
 mod managed;
+mod stored;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use crate::settings::{ConfigurationSettings, QuerySettings};
 use configuration::Configuration;
 use content::Content;
 pub(crate) use managed::Managed;
+pub(crate) use stored::StoredConfiguration;
 
 /// A configuration as the service API shows it.
 pub(crate) struct Shown {
@@ -34,6 +36,8 @@ pub(crate) struct Configurations {
     state: Mutex<evaluation::Configurations>,
     /// When the next evaluation is due, in ticks of [`Timestamp`].
     due: AtomicU64,
+    /// How often it was set, which follows every change.
+    changes: AtomicU64,
     settings: ConfigurationSettings,
 }
 
@@ -45,7 +49,12 @@ impl fmt::Debug for Configurations {
 
 impl Configurations {
     pub fn new(settings: ConfigurationSettings) -> Self {
-        Self { state: Mutex::default(), due: AtomicU64::new(u64::MAX), settings }
+        Self {
+            state: Mutex::default(),
+            due: AtomicU64::new(u64::MAX),
+            changes: AtomicU64::default(),
+            settings,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, evaluation::Configurations> {
@@ -71,7 +80,7 @@ impl Configurations {
             let text = format!("A configuration with the same id already exists: {id}");
             return Err(HubError::new(ErrorCode::ConfigurationAlreadyExists, text));
         }
-        let max = self.settings.max;
+        let max = hub.physics.limits().max_configurations;
         if state.values().filter(|found| found.is_edge() == new.is_edge()).count() >= max {
             // azure-docs#94528.
             let text = format!("Number of deployments exceed the maximum quota {max} for this IotHub.");
@@ -129,6 +138,7 @@ impl Configurations {
     }
 
     fn set_due(&self, at: Timestamp) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.due.store(at.ticks(), Ordering::Relaxed);
     }
 }

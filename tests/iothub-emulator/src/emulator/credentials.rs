@@ -34,7 +34,7 @@ impl Emulator {
         let (id, key) = self.id_and_key(id)?;
         let expires = self.hub.clock.now().plus(lifetime);
         let token = auth::sign(&format!("{}{}", self.host_name, id.resource()), &key, expires, None);
-        token.ok_or_else(|| CallError("the key of the device is not base64".to_owned()))
+        token.ok_or_else(|| CallError::new("the key of the device is not base64"))
     }
 
     /// Connection string of a device, or of a module by `{device}/{module}`, a secret. Where MQTT is not on its usual

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::HubError;
 
 const MAX_LENGTH: usize = 128;
@@ -11,7 +13,8 @@ const MAX_LENGTH: usize = 128;
 /// At most 128 ASCII characters: letters, digits and `- : . + % _ # * ? ! ( ) , = @ ; $ '`; case-sensitive
 /// (twin model of the Python service SDK). A module is known by `{device}/{module}`, as its MQTT client id has
 /// it: no id contains a slash, so the two parts cannot be mistaken.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct DeviceId(Arc<str>);
 
 impl DeviceId {
@@ -60,6 +63,21 @@ impl DeviceId {
     pub fn resource(&self) -> String {
         let module = self.module().map(|module| format!("/modules/{module}")).unwrap_or_default();
         format!("/devices/{}{module}", self.device())
+    }
+}
+
+impl TryFrom<String> for DeviceId {
+    type Error = &'static str;
+
+    /// Reads what a state file has: the id of either.
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse_any(&text).map_err(|_| "no id of a device or module")
+    }
+}
+
+impl From<DeviceId> for String {
+    fn from(id: DeviceId) -> Self {
+        id.to_string()
     }
 }
 

@@ -6,13 +6,16 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::error::HubError;
 use crate::identity::Identity;
 use crate::random;
 
-/// The secret from which made keys are derived, of the length that HMAC-SHA256 takes as it is.
+/// The secret from which made keys are derived, of the length that HMAC-SHA256 takes as it is. Base64 in a state file.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct MasterKey([u8; 64]);
 
 impl MasterKey {
@@ -35,6 +38,21 @@ impl MasterKey {
     }
 }
 
+impl TryFrom<String> for MasterKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("no master key")
+    }
+}
+
+impl From<MasterKey> for String {
+    fn from(key: MasterKey) -> Self {
+        STANDARD.encode(key.0)
+    }
+}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey")
@@ -42,7 +60,7 @@ impl fmt::Debug for MasterKey {
 }
 
 /// The keys that a client chose; none where the hub's own are in force.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Keys([Option<Box<str>>; 2]);
 
 impl Keys {

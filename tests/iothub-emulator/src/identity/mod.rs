@@ -4,16 +4,18 @@ mod device_id;
 mod keys;
 mod thumbprints;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::error::HubError;
 pub(crate) use device_id::DeviceId;
 pub(crate) use keys::{Keys, MasterKey};
-pub(crate) use thumbprints::Thumbprints;
+pub(crate) use thumbprints::{Thumbprints, X509Thumbprint};
 
-/// What the identity registry knows of a device.
-#[derive(Clone, Debug)]
+/// What the identity registry knows of a device. Its fields are those of a state file, too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Identity {
     pub id: DeviceId,
     /// New for every creation, also under an id that was used before.

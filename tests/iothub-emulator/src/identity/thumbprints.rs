@@ -1,7 +1,6 @@
 //! Self-signed certificates of devices, known by their thumbprints.
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -9,7 +8,7 @@ use sha2::Sha256;
 use crate::error::HubError;
 
 /// Primary and secondary thumbprint, upper case: 40 digits are a SHA-1, 64 a SHA-256.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Thumbprints([Option<Box<str>>; 2]);
 
 impl Thumbprints {
@@ -43,13 +42,17 @@ impl Thumbprints {
     }
 }
 
-impl Serialize for Thumbprints {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [primary, secondary] = &self.0;
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("primaryThumbprint", primary)?;
-        map.serialize_entry("secondaryThumbprint", secondary)?;
-        map.end()
+/// Thumbprints as the service API shows them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct X509Thumbprint<'a> {
+    primary_thumbprint: Option<&'a str>,
+    secondary_thumbprint: Option<&'a str>,
+}
+
+impl<'a> From<&'a Thumbprints> for X509Thumbprint<'a> {
+    fn from(Thumbprints([primary, secondary]): &'a Thumbprints) -> Self {
+        Self { primary_thumbprint: primary.as_deref(), secondary_thumbprint: secondary.as_deref() }
     }
 }
 

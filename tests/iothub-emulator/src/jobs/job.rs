@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::device_job::{DeviceJob, Head, Outcome};
@@ -12,7 +13,8 @@ use crate::clock::Timestamp;
 /// How long a job is remembered after its end ("IoT Hub quotas and throttling").
 const HISTORY: Duration = Duration::from_hours(30 * 24);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) enum Status {
     /// Until its time has come and there is room for it.
     Waiting,
@@ -27,7 +29,7 @@ pub(super) struct Job {
     pub spec: Spec,
     pub status: Status,
     pub started: Option<Timestamp>,
-    ended: Option<Timestamp>,
+    pub ended: Option<Timestamp>,
     /// One for each device, in the order of their ids; made when the job starts.
     pub rows: Vec<DeviceJob>,
     /// How many of them had their turn.

@@ -4,6 +4,7 @@ mod device_job;
 mod job;
 mod progress;
 mod spec;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +17,13 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, HubError};
 use crate::hub::Hub;
+use crate::physics::Limits;
 use crate::settings::JobSettings;
 pub(crate) use device_job::{DeviceJob, JobField};
 use job::{Job, Status};
-use progress::Progress;
+use progress::{Pace, Progress};
 use spec::Spec;
+pub(crate) use stored::{StoredJob, StoredRow, StoredTurns};
 
 /// All jobs of the hub, also those of the past.
 ///
@@ -30,7 +33,10 @@ pub(crate) struct Jobs {
     state: Mutex<State>,
     /// When there is something to do, in ticks of [`Timestamp`]; looked at for every request, and so without the lock.
     due: AtomicU64,
+    /// How often it was set, which follows every change.
+    changes: AtomicU64,
     settings: JobSettings,
+    pace: Pace,
 }
 
 #[derive(Default)]
@@ -46,8 +52,17 @@ impl fmt::Debug for Jobs {
 }
 
 impl Jobs {
+    /// At the pace of one unit of S1.
     pub fn new(settings: JobSettings) -> Self {
-        Self { state: Mutex::default(), due: AtomicU64::new(u64::MAX), settings }
+        let due = AtomicU64::new(u64::MAX);
+        let pace = Pace::of(&Limits::unlimited());
+        Self { state: Mutex::default(), due, changes: AtomicU64::default(), settings, pace }
+    }
+
+    /// At the pace of these limits.
+    pub fn paced_by(mut self, limits: &Limits) -> Self {
+        self.pace = Pace::of(limits);
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -64,7 +79,7 @@ impl Jobs {
             return Err(HubError::new(ErrorCode::JobAlreadyExists, text));
         }
         let active = state.jobs.values().filter(|job| job.is_active(now)).count();
-        if spec.start <= now && active >= self.settings.active_jobs {
+        if spec.start <= now && active >= self.pace.active_jobs {
             let text = format!("The hub has {active} active jobs, as many as its tier allows");
             return Err(HubError::new(ErrorCode::ThrottlingMaxActiveJobCountExceeded, text));
         }
@@ -144,12 +159,13 @@ impl Jobs {
         }
         let mut state = self.state();
         let State { jobs, progress } = &mut *state;
-        progress.advance(jobs, hub, &self.settings, now);
+        progress.advance(jobs, hub, self.pace, now);
         self.set_due(&state);
     }
 
     fn set_due(&self, state: &State) {
-        let due = state.progress.next(&state.jobs, &self.settings).map_or(u64::MAX, |(at, _)| at.ticks());
+        let due = state.progress.next(&state.jobs, self.pace).map_or(u64::MAX, |(at, _)| at.ticks());
+        self.changes.fetch_add(1, Ordering::Relaxed);
         self.due.store(due, Ordering::Relaxed);
     }
 }

@@ -7,23 +7,39 @@ use std::time::Duration;
 
 use super::device_job::{DeviceJob, Outcome};
 use super::job::{Job, Status};
-use super::spec::Work;
+use super::spec::{Spec, Work};
 use crate::clock::Timestamp;
 use crate::error::{ErrorCode, HubError};
 use crate::hub::Hub;
+use crate::physics::Limits;
 use crate::query::Condition;
-use crate::settings::JobSettings;
 
 type Jobs = BTreeMap<String, Job>;
+
+/// How fast jobs go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Time from one device to the next.
+    pause: Duration,
+    /// Jobs that can run at a time.
+    pub active_jobs: usize,
+}
+
+impl Pace {
+    pub fn of(limits: &Limits) -> Self {
+        let pause = limits.job_devices.map_or(Duration::ZERO, |rate| rate.time_for(1));
+        Self { pause, active_jobs: limits.active_jobs }
+    }
+}
 
 /// What the jobs share: the hub's budget of devices, and its places for jobs that run.
 pub(super) struct Progress {
     /// When the next device may be reached.
-    next_device: Timestamp,
+    pub next_device: Timestamp,
     /// The job that had its turn last.
-    last_turn: String,
+    pub last_turn: String,
     /// When a place became free.
-    freed: Timestamp,
+    pub freed: Timestamp,
 }
 
 /// What happens next, in the order in which things of the same time happen.
@@ -43,8 +59,8 @@ impl Default for Progress {
 }
 
 impl Progress {
-    pub fn advance(&mut self, jobs: &mut Jobs, hub: &Hub, settings: &JobSettings, now: Timestamp) {
-        while let Some((at, event)) = self.next(jobs, settings)
+    pub fn advance(&mut self, jobs: &mut Jobs, hub: &Hub, pace: Pace, now: Timestamp) {
+        while let Some((at, event)) = self.next(jobs, pace)
             && at <= now
         {
             match event {
@@ -62,7 +78,7 @@ impl Progress {
                 }
                 Event::Device(id) => {
                     if let Some(job) = jobs.get_mut(&id) {
-                        self.reach_device(job, hub, settings, at);
+                        self.reach_device(job, hub, pace, at);
                     }
                     self.last_turn = id;
                 }
@@ -71,14 +87,14 @@ impl Progress {
     }
 
     /// The next thing to happen, and when.
-    pub fn next(&self, jobs: &Jobs, settings: &JobSettings) -> Option<(Timestamp, Event)> {
+    pub fn next(&self, jobs: &Jobs, pace: Pace) -> Option<(Timestamp, Event)> {
         let running = || jobs.iter().filter(|(_, job)| job.status == Status::Running);
         let forget = jobs.iter().filter_map(|(id, job)| Some((job.forgotten()?, Event::Forget(id.clone()))));
         let time_out = running().filter_map(|(id, job)| Some((job.deadline()?, Event::TimeOut(id.clone()))));
         let waiting = jobs.iter().filter(|(_, job)| job.status == Status::Waiting);
         let start = waiting
             .min_by_key(|(_, job)| (job.spec.start, job.head.created))
-            .filter(|_| running().count() < settings.active_jobs)
+            .filter(|_| running().count() < pace.active_jobs)
             .map(|(id, job)| {
                 let at = job.spec.start.max(job.head.created).max(self.freed);
                 (at, Event::Start(id.clone()))
@@ -102,18 +118,16 @@ impl Progress {
         self.end_if_done(job, at);
     }
 
-    fn reach_device(&mut self, job: &mut Job, hub: &Hub, settings: &JobSettings, at: Timestamp) {
+    fn reach_device(&mut self, job: &mut Job, hub: &Hub, pace: Pace, at: Timestamp) {
         if let Some(row) = job.rows.get_mut(job.done) {
-            row.outcome = match carry_out(&job.spec.work, hub, &row.device) {
+            row.outcome = match carry_out(&job.spec, hub, &row.device) {
                 Ok(()) => Outcome::Completed(at),
                 Err(error) => Outcome::Failed(at, error),
             };
             row.updated = at;
         }
         job.done += 1;
-        let pause =
-            settings.devices_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.max(1));
-        self.next_device = at.plus(pause);
+        self.next_device = at.plus(pace.pause);
         self.end_if_done(job, at);
     }
 
@@ -145,9 +159,15 @@ fn devices(condition: &Condition, hub: &Hub) -> Vec<Box<str>> {
     found
 }
 
-fn carry_out(work: &Work, hub: &Hub, id: &str) -> Result<(), HubError> {
-    match work {
-        Work::UpdateTwin(change) => hub.registry.write(id, |device| hub.change_twin(device, change, false)),
+fn carry_out(spec: &Spec, hub: &Hub, id: &str) -> Result<(), HubError> {
+    match &spec.work {
+        Work::UpdateTwin(change) => {
+            hub.physics.check_quota(&hub.clock)?;
+            hub.registry.write(id, |device| hub.change_twin(device, change, false))?;
+            // Each device by itself ("Azure IoT Hub billing information").
+            hub.physics.charge(spec.body.to_string().len(), &hub.clock);
+            Ok(())
+        }
         Work::Method => {
             hub.registry.read(id, |_| ())?;
             let text = "The operation failed because the requested device isn't online";

@@ -227,7 +227,7 @@ mod tests {
             assert!(error.text.contains(expected), "{extra}: {}", error.text);
             assert!(!error.text.contains("secret"), "{}", error.text);
         }
-        let settings = JobSettings { any_characters: true, ..JobSettings::default() };
+        let settings = JobSettings { any_characters: true };
         let link = update(&json!({"updateTwin": {"etag": "*", "tags": {"a": "https://h/x?y=z"}}}));
         let now = Timestamp::from_unix_seconds(0);
         assert!(Spec::parse("j", &link, now, &settings, &QuerySettings::default()).is_ok());

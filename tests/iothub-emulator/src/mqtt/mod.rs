@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 use crate::hub::Hub;
 use crate::identity::DeviceId;
 pub(crate) use session::Session;
+pub(crate) use topic::Filter;
 
 /// Largest packet: a message of 256 KB ("Communicate with an IoT hub using the MQTT protocol") with its
 /// topic.

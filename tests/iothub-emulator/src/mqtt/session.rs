@@ -44,6 +44,17 @@ impl Session {
         }
     }
 
+    /// A session of a device that is away, with these subscriptions.
+    pub fn kept(filters: Vec<Filter>) -> Self {
+        Self { filters, live: None }
+    }
+
+    /// The subscriptions that outlive the connection.
+    pub fn to_keep(&self) -> &[Filter] {
+        let is_clean = self.live.as_ref().is_some_and(|live| live.clean);
+        if is_clean { &[] } else { &self.filters }
+    }
+
     /// Ends whatever connection there is.
     pub fn close(&mut self) {
         self.live = None;

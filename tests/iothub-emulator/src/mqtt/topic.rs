@@ -2,12 +2,14 @@
 //! MQTT protocol").
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 use crate::identity::DeviceId;
 use crate::physics::Operation;
 
 /// A subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) enum Filter {
     TwinResponses,
     DesiredPatches,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Device;
 use crate::clock::Timestamp;
-use crate::identity::Thumbprints;
+use crate::identity::{Thumbprints, X509Thumbprint};
 use crate::twins::{Twin, WithMetadata};
 
 /// What a time is before anything happened.
@@ -48,7 +48,7 @@ impl Serialize for TwinDocument<'_> {
         map.serialize_entry("lastActivityTime", &Time(self.0.last_activity))?;
         map.serialize_entry("cloudToDeviceMessageCount", &0)?;
         map.serialize_entry("authenticationType", identity.authentication_type())?;
-        map.serialize_entry("x509Thumbprint", thumbprints(self.0))?;
+        map.serialize_entry("x509Thumbprint", &thumbprints(self.0))?;
         map.serialize_entry("modelId", "")?;
         map.serialize_entry("version", &twin.version())?;
         if let Some(tags) = twin.tags() {
@@ -143,6 +143,6 @@ pub(crate) fn identity_document(device: &Device, keys: &[String; 2]) -> Value {
     document
 }
 
-fn thumbprints(device: &Device) -> &Thumbprints {
-    device.identity.thumbprints.as_deref().unwrap_or(&Thumbprints::NONE)
+fn thumbprints(device: &Device) -> X509Thumbprint<'_> {
+    device.identity.thumbprints.as_deref().unwrap_or(&Thumbprints::NONE).into()
 }

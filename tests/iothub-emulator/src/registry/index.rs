@@ -34,6 +34,11 @@ impl Index {
         self.take_over(&mut pending);
     }
 
+    /// Shows a device at once: it is older than the lag.
+    pub fn put_back(&self, device: Device) {
+        self.seen.exclusive().insert(device.identity.id.clone(), Box::new(device.into()));
+    }
+
     /// The devices as they were.
     pub fn now(&self) -> &Registry {
         self.take_over(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));

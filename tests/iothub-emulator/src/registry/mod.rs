@@ -4,6 +4,7 @@ mod device;
 mod document;
 mod field;
 mod index;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ pub(crate) use device::Device;
 pub(crate) use document::{TwinDocument, device_etag, identity_document, twin_etag};
 pub(crate) use field::Field;
 use index::Index;
+pub(crate) use stored::StoredDevice;
 
 /// Devices that a scan looks at before others can be added and removed: a tenth of a millisecond.
 const SCAN_CHUNK: usize = 512;
@@ -34,6 +36,8 @@ const MODULES_MAX: usize = 50;
 pub(crate) struct Registry {
     devices: RwLock<Devices>,
     last_generation: AtomicU64,
+    /// How often somebody could change something: what a state file is behind by.
+    changes: AtomicU64,
     /// What queries see instead, where they lag behind.
     index: Option<Box<Index>>,
 }
@@ -78,7 +82,21 @@ impl Registry {
     }
 
     fn exclusive(&self) -> RwLockWriteGuard<'_, Devices> {
-        self.devices.write().unwrap_or_else(PoisonError::into_inner)
+        let devices = self.devices.write().unwrap_or_else(PoisonError::into_inner);
+        self.count_change();
+        devices
+    }
+
+    /// A device, to change it.
+    fn to_change<'a>(&self, device: &'a Mutex<Device>) -> MutexGuard<'a, Device> {
+        let device = locked(device);
+        self.count_change();
+        device
+    }
+
+    /// Under the lock: who has seen the number and then looks at the device sees what was changed.
+    fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub fn len(&self) -> usize {
@@ -96,7 +114,7 @@ impl Registry {
         change: impl FnOnce(&mut Device) -> Result<T, HubError>,
     ) -> Result<T, HubError> {
         let devices = self.shared();
-        let mut device = locked(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?);
+        let mut device = self.to_change(devices.get(id).ok_or_else(|| HubError::device_not_found(id))?);
         let result = change(&mut device)?;
         self.note(&device);
         Ok(result)
@@ -151,7 +169,7 @@ impl Registry {
     /// Changes all modules of a device.
     pub fn change_modules_of(&self, device: &str, mut change: impl FnMut(&mut Device)) {
         for (_, module) in on_device(&self.shared(), device) {
-            let mut module = locked(module);
+            let mut module = self.to_change(module);
             change(&mut module);
             self.note(&module);
         }
@@ -175,7 +193,7 @@ impl Registry {
     /// As [`Registry::scan`] over all devices, to change them.
     pub fn scan_mut(&self, mut change: impl FnMut(&mut Device) -> ControlFlow<()>) {
         self.walk(None, |device| {
-            let mut device = locked(device);
+            let mut device = self.to_change(device);
             let goes_on = change(&mut device);
             self.note(&device);
             goes_on

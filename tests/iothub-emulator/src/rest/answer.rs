@@ -21,6 +21,8 @@ pub(super) struct Answer {
     /// Without quotes.
     pub etag: Option<String>,
     pub headers: Vec<(HeaderName, String)>,
+    /// Whether it costs no message where others of its route do.
+    pub free: bool,
 }
 
 impl Answer {

@@ -11,6 +11,7 @@ use super::request::Request;
 use crate::error::{ErrorCode, HubError};
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate};
+use crate::physics::Operation;
 use crate::registry::{Device, device_etag, twin_etag};
 use crate::twins::Change;
 
@@ -47,6 +48,28 @@ struct Entry<'a> {
     mode: Mode,
     conditional: bool,
     body: &'a Value,
+}
+
+/// Waits for what the entries may take of the hub: each counts by itself ("IoT Hub quotas and throttling"). A call that is
+/// refused as a whole is one operation.
+pub(super) async fn admit(hub: &Hub, request: &Request) -> Result<(), HubError> {
+    let body = request.json().unwrap_or_default();
+    let entries = body.as_array().filter(|entries| entries.len() <= ENTRIES_MAX);
+    let modes = entries.into_iter().flatten().map(|entry| Entry::read(entry).ok().map(|entry| entry.mode));
+    let (mut identities, mut twins) = (0, 0);
+    for mode in modes {
+        match mode {
+            Some(Mode::UpdateTwin) if hub.physics.limits().bulk_twins_are_updates => twins += 1,
+            _ => identities += 1,
+        }
+    }
+    if identities > 0 || twins == 0 {
+        hub.admit(Operation::Registry, identities.max(1)).await?;
+    }
+    if twins > 0 {
+        hub.admit(Operation::TwinUpdates, twins).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn run(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
@@ -124,11 +147,16 @@ impl<'a> Entry<'a> {
                 hub.remove(&key, |device| etag.check(&device_etag(device), &key))?;
                 Ok(None)
             }
-            Mode::UpdateTwin => hub.write(&key, |device| {
-                self.etag(&["twinETag"])?.check(&twin_etag(&device.twin), &key)?;
-                hub.change_twin(device, &Change::parse(self.body)?, false)?;
+            Mode::UpdateTwin => {
+                hub.physics.check_quota(&hub.clock)?;
+                hub.write(&key, |device| {
+                    self.etag(&["twinETag"])?.check(&twin_etag(&device.twin), &key)?;
+                    hub.change_twin(device, &Change::parse(self.body)?, false)
+                })?;
+                // As a PATCH of the same.
+                hub.physics.charge(self.body.to_string().len(), &hub.clock);
                 Ok(None)
-            }),
+            }
         }
     }
 

@@ -147,7 +147,7 @@ async fn perform(
         hub.authority.authorize_service(request.authorization(), &decoded(path), *permission, &hub.clock)?;
     }
     hub.catch_up();
-    let metered = limited(hub, route).await?;
+    let metered = limited(hub, route, request).await?;
     let answer = match route {
         Route::ListDevices => devices::list(hub, request),
         Route::ListModules => devices::list_modules(hub, id),
@@ -176,6 +176,7 @@ async fn perform(
     match metered {
         Metered::Nothing => {}
         Metered::Request => hub.physics.charge(request.body_len(), &hub.clock),
+        Metered::Answer if answer.free => {}
         Metered::Answer => hub.physics.charge(answer.body_len(), &hub.clock),
     }
     Ok(answer)
@@ -189,7 +190,7 @@ enum Metered {
 }
 
 /// Waits for its share of what the hub takes, or is refused.
-async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
+async fn limited(hub: &Hub, route: Route, request: &Request) -> Result<Metered, HubError> {
     let (operation, metered) = match route {
         Route::ListDevices
         | Route::GetDevice
@@ -199,7 +200,6 @@ async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
         | Route::GetModule
         | Route::PutModule
         | Route::DeleteModule
-        | Route::BulkDevices
         | Route::DeviceStatistics
         | Route::ServiceStatistics => (Operation::Registry, Metered::Nothing),
         Route::ListJobs | Route::GetJob | Route::PutJob | Route::CancelJob => {
@@ -209,13 +209,17 @@ async fn limited(hub: &Hub, route: Route) -> Result<Metered, HubError> {
         | Route::GetConfiguration
         | Route::PutConfiguration
         | Route::DeleteConfiguration
-        | Route::TestConfigurationQueries
-        | Route::ApplyConfigurationContent => (Operation::Configurations, Metered::Nothing),
+        | Route::TestConfigurationQueries => (Operation::Configurations, Metered::Nothing),
+        Route::ApplyConfigurationContent => (Operation::Configurations, Metered::Request),
         Route::GetTwin | Route::GetModuleTwin => (Operation::TwinReads, Metered::Answer),
         Route::PatchTwin | Route::PutTwin | Route::PatchModuleTwin | Route::PutModuleTwin => {
             (Operation::TwinUpdates, Metered::Request)
         }
         Route::Query => (Operation::Queries, Metered::Answer),
+        Route::BulkDevices => {
+            bulk::admit(hub, request).await?;
+            return Ok(Metered::Nothing);
+        }
         Route::Unknown => return Ok(Metered::Nothing),
     };
     if !matches!(metered, Metered::Nothing) {

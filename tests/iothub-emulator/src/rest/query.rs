@@ -33,7 +33,9 @@ fn page(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
     let mut headers = vec![(ITEM_TYPE, page.item_type.to_owned())];
     // Absent on the last page: an empty one would make Node loop.
     headers.extend(page.continuation.map(|token| (CONTINUATION, token)));
-    Ok(Answer { headers, ..Answer::json(&page.rows) })
+    // "Azure IoT Hub billing information": what became of jobs is free.
+    let free = page.item_type == "DeviceJob";
+    Ok(Answer { headers, free, ..Answer::json(&page.rows) })
 }
 
 /// How many rows a client asks for; the hub may give fewer.

@@ -77,7 +77,7 @@ impl Serialize for Place<'_> {
 impl Serialize for Metadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("$lastUpdated", &self.own.at)?;
+        map.serialize_entry("$lastUpdated", &format_args!("{}", self.own.at))?;
         if let Some(version) = self.own.version {
             map.serialize_entry("$lastUpdatedVersion", &version)?;
         }

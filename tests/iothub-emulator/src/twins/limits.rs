@@ -14,7 +14,7 @@ pub(crate) const TAGS_BYTES: usize = 8 * 1024;
 const VALUE_BYTES: usize = 4096;
 /// One key in UTF-8 (same page; iotedge#1932).
 const KEY_BYTES: usize = 1024;
-/// Objects inside each other below a section (same page; iotedge#1932).
+/// Objects and arrays inside each other below a section (same page; iotedge#1932).
 const MAX_DEPTH: usize = 10;
 /// Integers are -2^52 to 2^52-1 (same page; `ReportedPropertiesValidator.cs`).
 const MAX_INTEGER: i64 = (1 << 52) - 1;
@@ -37,15 +37,17 @@ pub(crate) fn check_size(section: &str, tree: &Children, limit: usize) -> Result
 
 fn check_object(object: &Map<String, Json>, depth: usize) -> Result<(), HubError> {
     if depth > MAX_DEPTH {
-        return Err(HubError::invalid(format!(
-            "Twin properties can be nested at most {MAX_DEPTH} levels deep"
-        )));
+        return Err(too_deep());
     }
     for (key, value) in object {
         check_key(key)?;
         check_value(key, value, depth)?;
     }
     Ok(())
+}
+
+fn too_deep() -> HubError {
+    HubError::invalid(format!("Twin properties can be nested at most {MAX_DEPTH} levels deep"))
 }
 
 /// C0, C1, `.`, `$`, `#` and space are forbidden; the text, which names `#`, is the service's
@@ -79,6 +81,7 @@ fn check_value(key: &str, value: &Json, depth: usize) -> Result<(), HubError> {
         ))),
         Json::Null | Json::Bool(_) | Json::String(_) | Json::Number(_) => Ok(()),
         Json::Object(object) => check_object(object, depth + 1),
+        Json::Array(_) if depth >= MAX_DEPTH => Err(too_deep()),
         // In an array a null deletes nothing (azure-iot-sdk-csharp#1741).
         Json::Array(items) if items.iter().any(contains_null) => Err(HubError::invalid(format!(
             "Provided json is not a valid 'tags' or 'properties' object: null values in arrays are not supported. \

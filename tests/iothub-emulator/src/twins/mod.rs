@@ -8,6 +8,7 @@ mod limits;
 mod packed;
 mod pool;
 mod section;
+mod stored;
 mod tree;
 
 use serde_json::{Map, Value as Json};

@@ -86,8 +86,18 @@ impl Section {
         let stamp = Stamp { at: now, version: versioned.then_some(version) };
         tree.merge(patch, stamp);
         limits::check_size(name, &tree, limits::PROPERTIES_BYTES)?;
-        let (tree, stamps) = Packed::new(&tree, stamp);
-        Ok(Self { tree, stamps, stamp, version })
+        Ok(Self::of(&tree, stamp, version))
+    }
+
+    /// The tree and the stamp that [`Section::of`] makes this section from.
+    pub(super) fn unpacked(&self) -> (Children, Stamp) {
+        (self.tree.unpack(&self.stamps, self.stamp), self.stamp)
+    }
+
+    /// A section that was last written with this stamp.
+    pub(super) fn of(tree: &Children, stamp: Stamp, version: u64) -> Self {
+        let (tree, stamps) = Packed::new(tree, stamp);
+        Self { tree, stamps, stamp, version }
     }
 
     pub(super) fn members(&self) -> Members<'_> {

@@ -16,6 +16,7 @@ mod python_service_bulk;
 mod python_service_configurations;
 mod python_service_jobs;
 mod python_service_modules;
+mod readme;
 mod scripts;
 mod wire;
 mod wired;
