@@ -1,11 +1,12 @@
 //! Devices made by the thousand.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate};
+use crate::registry::Device;
 use crate::template;
 use crate::twins::{Change, checked_reported_patch};
 
@@ -73,23 +74,23 @@ pub(crate) fn seed(hub: &Hub, seed: &Seed, existing: Existing) -> Result<(), Hub
         if existing == Existing::Stay && hub.registry.read(id.as_str(), |_| ()).is_ok() {
             continue;
         }
-        let fill = |template: &Value| template::fill_json(template, number);
-        let change = Change::parse(
-            &serde_json::json!({"tags": fill(&seed.tags), "properties": {"desired": fill(&seed.desired)}}),
-        )?;
-        let reported = match &seed.reported {
-            Value::Null => None,
-            template => Some(checked_reported_patch(fill(template))?),
-        };
-        hub.registry.create(id, IdentityUpdate::generated(), now, |device| {
-            if change.tags.is_some() || change.desired.is_some() {
-                hub.change_twin(device, &change, false)?;
-            }
-            if let Some(reported) = &reported {
-                device.twin.report(reported, now)?;
-            }
-            Ok(())
-        })?;
+        hub.registry
+            .create(id, IdentityUpdate::generated(), now, |device| fill(hub, seed, device, number))?;
+    }
+    Ok(())
+}
+
+/// Fills the twin of the device with this number.
+fn fill(hub: &Hub, seed: &Seed, device: &mut Device, number: u32) -> Result<(), HubError> {
+    let filled = |template: &Value| template::fill_json(template, number);
+    let change = Change::parse(
+        &json!({"tags": filled(&seed.tags), "properties": {"desired": filled(&seed.desired)}}),
+    )?;
+    if change.tags.is_some() || change.desired.is_some() {
+        hub.change_twin(device, &change, false)?;
+    }
+    if !seed.reported.is_null() {
+        device.twin.report(&checked_reported_patch(filled(&seed.reported))?, hub.clock.now())?;
     }
     Ok(())
 }

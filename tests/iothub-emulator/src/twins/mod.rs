@@ -27,12 +27,15 @@ use tree::{Children, Stamp};
 /// Counters, as far as samples of real twins tell: `writes` starts at 1 and grows by 1 with every write from
 /// the service side, the etag encodes it, and `version` is `writes` plus the reported `$version`. So an ack
 /// of the device moves `version` and not the etag, and does not disturb a conditional PATCH.
+///
+/// In the order in which queries most often ask for it, see [`crate::registry::Device`].
 #[derive(Clone)]
+#[repr(C)]
 pub(crate) struct Twin {
-    pub writes: u64,
-    tags: Packed,
-    pub desired: Section,
     pub reported: Section,
+    pub desired: Section,
+    tags: Packed,
+    pub writes: u64,
 }
 
 impl Twin {

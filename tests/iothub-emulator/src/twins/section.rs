@@ -12,12 +12,13 @@ use crate::clock::Timestamp;
 use crate::error::HubError;
 
 #[derive(Clone)]
+#[repr(C)]
 pub(crate) struct Section {
     tree: Packed,
-    stamps: Stamps,
-    stamp: Stamp,
     /// `$version`: 1 for a new twin, and one more with every request that names the section.
     pub version: u64,
+    stamp: Stamp,
+    stamps: Stamps,
 }
 
 /// What a path leads to.
