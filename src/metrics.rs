@@ -122,6 +122,7 @@ impl Metrics {
             ("received", devices(|d| d.received)),
             ("failed", devices(|d| d.failed)),
             ("pending", devices(|d| d.pending)),
+            ("unreachable", devices(|d| d.unreachable)),
             ("conflicted", devices(|d| d.conflicted)),
         ] {
             self.devices.get_or_create(&ByState { state }).set(count);

@@ -59,7 +59,8 @@ pub struct SasStatus {
     pub renew_at: String,
 }
 
-/// How far the fleet is. targeted = linked + those still without this revision; linked = received + failed + pending.
+/// How far the fleet is. targeted = linked + those still without this revision; linked = received + failed + pending; unreachable is a
+/// part of pending.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DevicesStatus {
@@ -73,6 +74,9 @@ pub struct DevicesStatus {
     pub failed: i64,
     /// Of the linked, devices that have not answered yet.
     pub pending: i64,
+    /// Of the pending, devices that are not connected: they get the link when they are back.
+    #[serde(default)]
+    pub unreachable: i64,
     /// Of the unlinked, devices left alone because their twin links to another BlobRollout's asset.
     pub conflicted: i64,
     /// received/targeted, for people.

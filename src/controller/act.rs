@@ -74,7 +74,7 @@ async fn count(hub: &HubClient, subject: &Subject) -> Result<Counted, HubError> 
 /// The same numbers stand since they were first seen.
 fn unchanged_since(before: Option<&Counted>, counted: Counted) -> Counted {
     match before {
-        Some(before) if before.subject == counted.subject && before.counts == counted.counts => {
+        Some(before) if before.subject == counted.subject && before.counts.is_as_far_as(&counted.counts) => {
             Counted { changed: before.changed, ..counted }
         }
         _ => counted,

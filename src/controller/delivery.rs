@@ -305,9 +305,9 @@ fn count_due(
     plus(counted.at, period)
 }
 
-/// Queries that one look at the fleet takes: three counts and a sweep's for each condition.
+/// Queries that one look at the fleet takes: up to four counts and a sweep's for each condition.
 fn queries(intent: &Intent) -> u32 {
-    u32::try_from(4 * intent.target.conditions().count()).unwrap_or(u32::MAX / PART_FOR_COUNTS)
+    u32::try_from(5 * intent.target.conditions().count()).unwrap_or(u32::MAX / PART_FOR_COUNTS)
 }
 
 /// An old count is better than none, but that the last attempt failed must be told.

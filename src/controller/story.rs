@@ -127,6 +127,7 @@ fn devices(seen: &Observed, counted: &Counted, delivery: &Delivery) -> DevicesSt
         received: number(counts.received),
         failed: number(counts.failed),
         pending: number(counts.pending),
+        unreachable: number(counts.unreachable),
         conflicted,
         summary: format!("{}/{}", counts.received, counts.targeted),
         observed_at: String::new(),

@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{goal::Goal, judge::Scope};
 use crate::store::link::BlobUri;
 
+/// What a twin says of a device that holds no connection (IoT Hub docs, "Understand the identity registry": up to five minutes late).
+pub const DISCONNECTED: &str = "Disconnected";
+
 /// `value` as a constant of the query language (IoT Hub docs, "IoT Hub query language": quotes and backslashes are escaped).
 pub fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
@@ -45,20 +48,32 @@ pub fn count(target: &str) -> String {
     format!("SELECT COUNT() AS n FROM devices WHERE {target}")
 }
 
-/// How many of them link to `blob`.
+/// How many of them link to `blob`, by whether they are connected.
 pub fn count_linked(target: &str, property: &str, blob: &BlobUri) -> String {
-    count(&format!("{target} AND {}", linked(property, blob)))
+    let linked = linked(property, blob);
+    format!(
+        "SELECT connectionState AS state, COUNT() AS n FROM devices WHERE {target} AND {linked} GROUP BY connectionState"
+    )
 }
 
 /// How many of those have answered for `blob`, by what they say.
 pub fn count_answers(target: &str, property: &str, reported_property: &str, blob: &BlobUri) -> String {
     let path = reported(reported_property);
     format!(
-        "SELECT {path}.status AS status, COUNT() AS n FROM devices WHERE {target} AND {} AND ({} OR {}) GROUP BY {path}.status",
-        linked(property, blob),
-        structured(&path, blob),
-        echoed(&path, blob)
+        "SELECT {path}.status AS status, COUNT() AS n FROM devices WHERE {target} AND {} GROUP BY {path}.status",
+        answered(property, &path, blob)
     )
+}
+
+/// How many of those that have answered are not connected now.
+pub fn count_answered_and_gone(
+    target: &str,
+    property: &str,
+    reported_property: &str,
+    blob: &BlobUri,
+) -> String {
+    let answered = answered(property, &reported(reported_property), blob);
+    count(&format!("{target} AND {answered} AND connectionState = '{DISCONNECTED}'"))
 }
 
 /// Devices that answered that they cannot use `blob`.
@@ -69,6 +84,10 @@ pub fn failed(target: &str, property: &str, reported_property: &str, blob: &Blob
         linked(property, blob),
         structured(&path, blob)
     )
+}
+
+fn answered(property: &str, path: &str, blob: &BlobUri) -> String {
+    format!("{} AND ({} OR {})", linked(property, blob), structured(path, blob), echoed(path, blob))
 }
 
 fn structured(path: &str, blob: &BlobUri) -> String {
@@ -159,6 +178,7 @@ mod tests {
         for query in [
             work(&target, &property, &goal, &[ts, ts], Scope::Holders),
             count_answers(&target, &property, &property, &blob),
+            count_answered_and_gone(&target, &property, &property, &blob),
             failed(&target, &property, &property, &blob),
         ] {
             assert!(query.len() < 8192, "{}", query.len());

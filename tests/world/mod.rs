@@ -161,7 +161,7 @@ impl World {
     /// The fleet has just been counted for the goal.
     pub fn count(&mut self, targeted: u64, linked: u64, received: u64, failed: u64) {
         let pending = linked - received - failed;
-        let counts = Counts { targeted, linked, received, failed, pending };
+        let counts = Counts { targeted, linked, received, failed, pending, unreachable: 0 };
         let subject = self.subject();
         self.seen.counted =
             Some(Counted { at: self.now, changed: self.now, subject, counts, failures: Vec::new() });

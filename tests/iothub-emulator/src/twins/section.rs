@@ -98,7 +98,7 @@ impl Section {
     /// A section that was last written with this stamp.
     pub(super) fn of(tree: &Children, stamp: Stamp, version: u64) -> Self {
         let (tree, stamps) = Packed::new(tree, stamp);
-        Self { tree, stamps, stamp, version }
+        Self { tree, version, stamp, stamps }
     }
 
     pub(super) fn members(&self) -> Members<'_> {
