@@ -11,18 +11,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::auth::{self, Authority};
+use crate::auth;
 use crate::clock::Clock;
-use crate::configurations::Configurations;
-use crate::counters::{Counters, Counts};
+use crate::counters::Counts;
 use crate::error::HubError;
-use crate::faults::{Fault, Faults};
+use crate::faults::Fault;
 use crate::hub::Hub;
-use crate::identity::{DeviceId, IdentityUpdate, MasterKey};
-use crate::jobs::Jobs;
+use crate::identity::{DeviceId, IdentityUpdate};
 use crate::listener::{self, Tasks};
-use crate::physics::Physics;
-use crate::registry::{Registry, twin_document};
+use crate::registry::twin_document;
 use crate::seed::{self, Seed};
 use crate::settings::{HTTPS_PORT, MQTT_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
@@ -98,25 +95,8 @@ impl Emulator {
             let written = tokio::fs::write(path, &tls.ca_pem).await;
             written.map_err(|error| StartError::CaFile { path: path.clone(), error })?;
         }
-        let names = settings
-            .dns_names()
-            .into_iter()
-            .chain(settings.addresses().into_iter().map(|address| address.to_string()));
         let (simulation, due_acks) = Simulation::new();
-        let hub = Arc::new(Hub {
-            authority: Authority::new(names),
-            master_key: MasterKey::new(),
-            registry: Registry::new(settings.queries.index_lag, &settings.clock),
-            modules: Registry::new(settings.queries.index_lag, &settings.clock),
-            jobs: Jobs::new(settings.jobs.clone()),
-            configurations: Configurations::new(settings.configurations.clone()),
-            queries: settings.queries.clone(),
-            counters: Counters::default(),
-            faults: Faults::default(),
-            physics: Physics::new(settings.limits.clone(), settings.primary_name()),
-            simulation,
-            clock: settings.clock.clone(),
-        });
+        let hub = Arc::new(Hub::new(&settings, simulation));
         let (https_port, mqtt_port) = (https.1, mqtt.1);
         let tasks = Tasks::default();
         listener::spawn(https.0, tls.server.clone(), hub.clone(), &tasks, rest::serve);

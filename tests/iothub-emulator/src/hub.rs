@@ -16,7 +16,7 @@ use crate::jobs::Jobs;
 use crate::physics::{Operation, Physics};
 use crate::query::Data;
 use crate::registry::{Device, Registry};
-use crate::settings::QuerySettings;
+use crate::settings::{QuerySettings, Settings};
 use crate::simulation::Simulation;
 use crate::twins::Change;
 
@@ -42,6 +42,25 @@ pub(crate) struct Hub {
 const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
 impl Hub {
+    /// An empty one.
+    pub fn new(settings: &Settings, simulation: Simulation) -> Self {
+        let addresses = settings.addresses().into_iter().map(|address| address.to_string());
+        Self {
+            authority: Authority::new(settings.dns_names().into_iter().chain(addresses)),
+            master_key: MasterKey::new(),
+            registry: Registry::new(settings.queries.index_lag, &settings.clock),
+            modules: Registry::new(settings.queries.index_lag, &settings.clock),
+            jobs: Jobs::new(settings.jobs.clone()),
+            configurations: Configurations::new(settings.configurations.clone()),
+            queries: settings.queries.clone(),
+            counters: Counters::default(),
+            faults: Faults::default(),
+            physics: Physics::new(settings.limits.clone(), settings.primary_name()),
+            simulation,
+            clock: settings.clock.clone(),
+        }
+    }
+
     /// Waits for what `count` operations of a class may take of the hub, on its clock; 429001 if that would be too
     /// long.
     pub async fn admit(&self, operation: Operation, count: u32) -> Result<(), HubError> {

@@ -11,8 +11,7 @@ use crate::error::HubError;
 use crate::identity::Identity;
 use crate::random;
 pub(crate) use policy::{Permission, Policy};
-use sas::SasToken;
-pub(crate) use sas::sign;
+pub(crate) use sas::{SasToken, sign};
 
 /// The hub's policies, and the names by which clients may know it.
 #[derive(Debug)]

@@ -43,6 +43,8 @@ impl Request {
         }
     }
 
+    /// None for a topic that is none of these, or none to publish to: without wildcards and NUL (MQTT 3.1.1, 3.3.2.1 and
+    /// 1.5.3), but for those of the device's own id.
     pub fn parse(topic: &str, device_id: &str) -> Option<Self> {
         if let Some(query) = topic.strip_prefix("$iothub/twin/GET/?") {
             return Some(Self::TwinGet { rid: parameter(query, "$rid")? });
@@ -55,12 +57,22 @@ impl Request {
         }
         let bag =
             topic.strip_prefix("devices/")?.strip_prefix(device_id)?.strip_prefix("/messages/events")?;
-        (bag.is_empty() || bag.starts_with('/')).then_some(Self::Telemetry)
+        ((bag.is_empty() || bag.starts_with('/')) && is_literal(bag)).then_some(Self::Telemetry)
     }
+}
+
+/// Longest part of a topic that an answer repeats: its own topic has to fit into 65,535 bytes.
+const MAX_PARAMETERS: usize = 32 * 1024;
+
+fn is_literal(text: &str) -> bool {
+    !text.contains(['+', '#', '\0'])
 }
 
 /// A value as it stands in the topic: a request id is echoed verbatim.
 fn parameter(query: &str, name: &str) -> Option<String> {
+    if query.len() > MAX_PARAMETERS || !is_literal(query) {
+        return None;
+    }
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let matching =
         pairs.filter(|(key, _)| percent_decode_str(key).decode_utf8().is_ok_and(|key| key == name));
@@ -110,9 +122,20 @@ mod tests {
             ("devices/d1/messages/eventsx", None),
             ("devices/d11/messages/events/", None),
             ("anything", None),
+            // Wildcards and NUL are for no topic of a publish.
+            ("$iothub/twin/GET/?$rid=+", None),
+            ("$iothub/twin/PATCH/properties/reported/?$rid=1&$version=#", None),
+            ("devices/d1/messages/events/a=#", None),
+            ("devices/d1/messages/events/\0", None),
         ];
         for (topic, request) in table {
             assert_eq!(Request::parse(topic, "d1"), request, "{topic}");
         }
+        // But an id may have them.
+        assert_eq!(Request::parse("devices/a+#/messages/events/", "a+#"), Some(Request::Telemetry));
+        // An answer repeats the request id in its topic.
+        let (fits, too_long) = ("1".repeat(MAX_PARAMETERS - 5), "1".repeat(65_500));
+        assert!(Request::parse(&format!("$iothub/twin/GET/?$rid={fits}"), "d1").is_some());
+        assert_eq!(Request::parse(&format!("$iothub/twin/GET/?$rid={too_long}"), "d1"), None);
     }
 }

@@ -1,122 +1,237 @@
-//! Input that no client should send: the connection ends, and the hub goes on.
-
-// Helpers outside the test functions fail the test that calls them.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-mod common;
-
-use std::time::Duration;
+//! Packets that are malformed, too large, or sent at the wrong time.
 
 use bytes::BytesMut;
-use common::{HOUR, Hub};
 use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Connect, Publish, Subscribe};
+use rumqttc::mqttbytes::v4::{Connect, LastWill, Publish, Subscribe, SubscribeFilter, Unsubscribe};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio::io::AsyncWriteExt;
 
-async fn open(hub: &Hub, port: u16) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let connector = TlsConnector::from(common::device_tls(&hub.emulator));
-    connector.connect("localhost".try_into().unwrap(), stream).await.unwrap()
+use crate::common::{HOUR, Hub};
+use crate::raw::{ends_well, exchange, open, rest};
+
+const ADMITTED: [u8; 4] = [0x20, 0x02, 0x00, 0x00];
+
+/// CONNECT of a device with a token of the policy `device`, in a clean session.
+pub fn connect(hub: &Hub, id: &str) -> Vec<u8> {
+    connect_with(hub, id, &hub.emulator.policy_token("device", HOUR).unwrap())
 }
 
-/// Everything that the hub says until it closes the connection.
-async fn rest(stream: &mut TlsStream<TcpStream>) -> Vec<u8> {
-    let mut said = Vec::new();
-    // A reset instead of an orderly end is an end as well.
-    let _ =
-        timeout(Duration::from_secs(30), stream.read_to_end(&mut said)).await.expect("the hub must close");
-    said
-}
-
-fn connect(hub: &Hub, id: &str) -> Vec<u8> {
-    let host = hub.emulator.host_name();
+pub fn connect_with(hub: &Hub, id: &str, token: &str) -> Vec<u8> {
     let mut packet = Connect::new(id);
-    let token = hub.emulator.policy_token("device", HOUR).unwrap();
-    packet.set_login(format!("{host}/{id}/?api-version=2021-04-12"), token);
+    packet.set_login(format!("{}/{id}/?api-version=2021-04-12", hub.emulator.host_name()), token);
+    written(|bytes| packet.write(bytes))
+}
+
+fn written<E: std::fmt::Debug>(write: impl FnOnce(&mut BytesMut) -> Result<usize, E>) -> Vec<u8> {
     let mut bytes = BytesMut::new();
-    packet.write(&mut bytes).unwrap();
+    write(&mut bytes).unwrap();
     bytes.to_vec()
 }
 
-#[tokio::test]
-async fn malformed_mqtt_ends_the_connection_and_nothing_else() {
+fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
+    written(|bytes| Publish::new(topic, QoS::AtMostOnce, payload).write(bytes))
+}
+
+fn subscribe(filters: &[&str]) -> Vec<u8> {
+    let filters = filters.iter().map(|filter| SubscribeFilter::new((*filter).to_owned(), QoS::AtLeastOnce));
+    let mut packet = Subscribe::new_many(filters);
+    packet.pkid = 1;
+    written(|bytes| packet.write(bytes))
+}
+
+async fn hub() -> Hub {
     let hub = Hub::start().await;
     hub.emulator.create_device("d1", &Value::Null).unwrap();
-    let admitted = connect(&hub, "d1");
-    let truncated = admitted[..admitted.len() / 2].iter().copied().chain([0xff; 512]).collect::<Vec<_>>();
-    let mut other_protocol = admitted.clone();
-    let level = admitted.windows(4).position(|window| window == b"MQTT").unwrap() + 4;
-    other_protocol[level] = 3;
-
-    let before_connect: [&[u8]; 9] = [
-        b"GET / HTTP/1.1\r\nHost: a-web-client-that-mistook-the-port-for-another-one.example\r\n\r\n",
-        &[0; 64],
-        &[0xff; 64],
-        &[0xc0, 0x00],
-        &[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f],
-        &[0x10, 0xff, 0xff, 0xff, 0x7f],
-        &[0x10, 0x00],
-        &truncated,
-        &other_protocol,
-    ];
-    for bytes in before_connect {
-        let mut stream = open(&hub, hub.emulator.mqtt_port()).await;
-        stream.write_all(bytes).await.unwrap();
-        assert_eq!(rest(&mut stream).await, b"", "{bytes:?}");
-    }
-
-    let mut topicless = BytesMut::new();
-    Publish::new("", QoS::AtMostOnce, "x").write(&mut topicless).unwrap();
-    let mut unasked = BytesMut::new();
-    Subscribe::new("$iothub/twin/res/+", QoS::AtLeastOnce).write(&mut unasked).unwrap();
-    let after_connect: [&[u8]; 10] = [
-        &admitted,
-        &topicless,
-        &unasked,
-        // A publish of QoS 3, one without a packet id, one whose topic is not UTF-8, a subscribe without filters, packets
-        // that only a server sends, and one that announces more than the hub takes.
-        &[0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01],
-        &[0x32, 0x05, 0x00, 0x01, b'a', 0x00, 0x00],
-        &[0x30, 0x03, 0x00, 0x01, 0xff],
-        &[0x82, 0x02, 0x00, 0x01],
-        &[0x20, 0x02, 0x00, 0x00],
-        &[0xd0, 0x00],
-        &[0x30, 0xff, 0xff, 0xff, 0x7f],
-    ];
-    for bytes in after_connect {
-        let mut stream = open(&hub, hub.emulator.mqtt_port()).await;
-        stream.write_all(&admitted).await.unwrap();
-        stream.write_all(bytes).await.unwrap();
-        assert_eq!(rest(&mut stream).await, [0x20, 0x02, 0x00, 0x00], "{bytes:?}");
-    }
-    assert_eq!(hub.call("GET", "/twins/d1", &[], None).await.body["connectionState"], "Disconnected");
-    hub.emulator.shutdown().await;
+    hub
 }
 
 #[tokio::test]
-async fn malformed_http_is_refused_and_the_hub_goes_on() {
-    let hub = Hub::start().await;
-    for bytes in [
-        &b"\x00\x01\x02\r\n\r\n"[..],
-        b"GET\r\n\r\n",
-        b"PATCH /twins/d1 HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-    ] {
-        let mut stream = open(&hub, hub.emulator.https_port()).await;
-        stream.write_all(bytes).await.unwrap();
-        assert!(rest(&mut stream).await.starts_with(b"HTTP/1.1 400 "), "{bytes:?}");
+async fn before_connect_all_else_ends_the_connection() {
+    let hub = hub().await;
+    let admitted = connect(&hub, "d1");
+    let truncated = admitted[..admitted.len() / 2].iter().copied().chain([0xff; 512]).collect::<Vec<_>>();
+    let at = |text: &[u8]| admitted.windows(text.len()).position(|window| window == text).unwrap();
+    let changed = |place: usize, byte: u8| {
+        let mut bytes = admitted.clone();
+        bytes[place] = byte;
+        bytes
+    };
+    let level = at(b"MQTT") + 4;
+    let table: [&[u8]; 20] = [
+        b"GET / HTTP/1.1\r\nHost: a-web-client-that-mistook-the-port-for-another-one.example\r\n\r\n",
+        &[0; 64],
+        &[0xff; 64],
+        // A length of five bytes, one of more than the hub takes, none, and a packet of a length and nothing in it.
+        &[0x10, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        &[0x10, 0xff, 0xff, 0xff, 0x7f],
+        &[0x10, 0x00],
+        &[0x10, 0x01, 0x00],
+        &truncated,
+        // Another level, name, reserved bits for a will that there is none of, an id that is no UTF-8.
+        &changed(level, 3),
+        &changed(level - 1, b'X'),
+        &changed(level + 1, 0b1111_1010),
+        &changed(at(b"d1") + 1, 0xff),
+        // Every other kind of packet.
+        &publish("devices/d1/messages/events/", b"x"),
+        &subscribe(&["$iothub/twin/res/#"]),
+        &[0xc0, 0x00],
+        &[0xe0, 0x00],
+        &[0x40, 0x02, 0x00, 0x01],
+        &[0x62, 0x02, 0x00, 0x01],
+        &[0x20, 0x02, 0x00, 0x00],
+        &[0xf0, 0x00],
+    ];
+    for bytes in table {
+        assert_eq!(exchange(&hub, hub.emulator.mqtt_port(), bytes).await, b"", "{bytes:?}");
     }
-    // A client that goes away in the middle of its body.
-    let mut stream = open(&hub, hub.emulator.https_port()).await;
-    stream.write_all(b"PATCH /twins/d1 HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{").await.unwrap();
-    drop(stream);
-    // And one that speaks no TLS.
-    let mut plain = TcpStream::connect(("127.0.0.1", hub.emulator.https_port())).await.unwrap();
-    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    assert_eq!(hub.call("GET", "/devices", &[], None).await.status, 200);
-    hub.emulator.shutdown().await;
+    ends_well(hub).await;
+}
+
+#[tokio::test]
+async fn connects_are_answered_by_a_code() {
+    let hub = hub().await;
+    let host = hub.emulator.host_name();
+    let user = format!("{host}/d1/?api-version=2021-04-12");
+    let token = hub.emulator.policy_token("device", HOUR).unwrap();
+    let long = "x".repeat(60_000);
+    // Client id, user name, password, and the code: 1 protocol, 2 identifier, 5 not authorized.
+    let table = [
+        ("", user.as_str(), token.as_str(), 2),
+        ("d\u{0}", &user, &token, 2),
+        ("é", &user, &token, 2),
+        ("d1/", &user, &token, 2),
+        (&long, &user, &token, 2),
+        ("d1", "", "", 5),
+        ("d1", "", &token, 5),
+        ("d1", &user, "", 5),
+        ("d1", &user, &long, 5),
+        ("d1", &long, &token, 5),
+        ("d1", host, &token, 5),
+        ("d1", &format!("{host}/d1"), &token, 5),
+        ("d1", &format!("{host}/d1/"), &token, 5),
+        ("d1", &format!("{host}/d1/?api-version="), &token, 5),
+        ("d1", &format!("{host}/d1/?api-version=latest"), &token, 5),
+        ("d1", &format!("{host}/d2/?api-version=2021-04-12"), &token, 5),
+        ("d1", "elsewhere/d1/?api-version=2021-04-12", &token, 5),
+        ("d2", &format!("{host}/d2/?api-version=2021-04-12"), &token, 5),
+        ("d1", &user, &token, 0),
+    ];
+    for (id, user, password, code) in table {
+        let mut packet = Connect::new(id);
+        packet.set_login(user, password);
+        let bytes = [written(|bytes| packet.write(bytes)), vec![0xe0, 0x00]].concat();
+        let start = user.get(..60).unwrap_or(user);
+        let said = exchange(&hub, hub.emulator.mqtt_port(), &bytes).await;
+        assert_eq!(said, [0x20, 0x02, 0x00, code], "{start}");
+    }
+    // MQTT 5.
+    let mut other = connect(&hub, "d1");
+    let level = other.windows(4).position(|window| window == b"MQTT").unwrap() + 4;
+    other[level] = 5;
+    assert_eq!(exchange(&hub, hub.emulator.mqtt_port(), &other).await, [0x20, 0x02, 0x00, 0x01]);
+    // A will is allowed, also one that names a topic of nobody.
+    let mut packet = Connect::new("d1");
+    packet.set_login(user, token);
+    packet.last_will = Some(LastWill::new("#", "gone", QoS::AtLeastOnce, true));
+    let bytes = [written(|bytes| packet.write(bytes)), vec![0xe0, 0x00]].concat();
+    assert_eq!(exchange(&hub, hub.emulator.mqtt_port(), &bytes).await, ADMITTED);
+    ends_well(hub).await;
+}
+
+#[tokio::test]
+async fn after_connect_what_is_wrong_ends_the_connection() {
+    let hub = hub().await;
+    let admitted = connect(&hub, "d1");
+    let large = vec![b'x'; 256 * 1024 + 1];
+    let rid = format!("$iothub/twin/GET/?$rid={}", "1".repeat(65_500));
+    let exactly_once = {
+        let mut packet = Publish::new("devices/d1/messages/events/", QoS::ExactlyOnce, "x");
+        packet.pkid = 1;
+        written(|bytes| packet.write(bytes))
+    };
+    let table: [Vec<u8>; 32] = [
+        admitted.clone(),
+        publish("", b"x"),
+        publish("devices/d1/messages/events", &large),
+        publish("devices/d1/messages/events/", &vec![b'x'; 320 * 1024]),
+        // Wildcards, NUL, another device's, no request id, one that no answer could repeat.
+        publish("#", b""),
+        publish("+/twin/GET/?$rid=1", b""),
+        publish("$iothub/twin/GET/?$rid=+", b""),
+        publish("$iothub/twin/GET/?$rid=#", b""),
+        publish("$iothub/twin/GET/?$rid=\u{0}", b""),
+        publish("devices/d1/messages/events/#", b""),
+        publish("devices/d2/messages/events/", b""),
+        publish("$iothub/twin/GET/", b""),
+        publish("$iothub/twin/GET/?", b""),
+        publish(&rid, b""),
+        publish("$iothub/twin/res/200/?$rid=1", b""),
+        exactly_once,
+        subscribe(&["#"]),
+        subscribe(&["+"]),
+        subscribe(&[""]),
+        subscribe(&["$iothub/twin/res/+"]),
+        subscribe(&["$iothub/twin/res/#", "devices/d2/messages/devicebound/#"]),
+        // A publish of QoS 3, one without a packet id, one of a topic that is no UTF-8, one shorter than its topic; a
+        // subscribe and an unsubscribe of nothing, a subscribe with QoS 3; packets that only a server sends, and one that
+        // announces more than the hub takes.
+        vec![0x36, 0x05, 0x00, 0x01, b'a', 0x00, 0x01],
+        vec![0x32, 0x05, 0x00, 0x01, b'a', 0x00, 0x00],
+        vec![0x30, 0x03, 0x00, 0x01, 0xff],
+        vec![0x30, 0x03, 0x00, 0x09, b'a'],
+        vec![0x82, 0x02, 0x00, 0x01],
+        vec![0xa2, 0x02, 0x00, 0x01],
+        vec![0x82, 0x06, 0x00, 0x01, 0x00, 0x01, b'a', 0x03],
+        vec![0x20, 0x02, 0x00, 0x00],
+        vec![0xd0, 0x00],
+        vec![0x62, 0x02, 0x00, 0x01],
+        vec![0x30, 0xff, 0xff, 0xff, 0x7f],
+    ];
+    for bytes in table {
+        let said =
+            exchange(&hub, hub.emulator.mqtt_port(), &[admitted.clone(), bytes.clone()].concat()).await;
+        assert_eq!(said, ADMITTED, "{:?}", &bytes[..bytes.len().min(80)]);
+    }
+    assert_eq!(hub.emulator.twin("d1").unwrap()["connectionState"], "Disconnected");
+    assert_eq!(hub.emulator.counts().telemetry, 0);
+    ends_well(hub).await;
+}
+
+/// Subscriptions again and again are one: there are four that a device can have, and the hub allows five.
+#[tokio::test]
+async fn many_subscriptions_are_few() {
+    let hub = hub().await;
+    let filters = [
+        "$iothub/twin/res/#",
+        "$iothub/twin/PATCH/properties/desired/#",
+        "$iothub/methods/POST/#",
+        "devices/d1/messages/devicebound/#",
+    ];
+    let mut stream = open(&hub, hub.emulator.mqtt_port()).await;
+    stream.write_all(&connect(&hub, "d1")).await.unwrap();
+    for _ in 0..5 {
+        stream.write_all(&subscribe(&filters.repeat(25))).await.unwrap();
+    }
+    let mut unsubscribe = Unsubscribe::new(filters[1]);
+    unsubscribe.pkid = 2;
+    // Of a filter that was not there, and a message of the largest size.
+    let mut unknown = Unsubscribe::new("nothing");
+    unknown.pkid = 3;
+    let largest = publish("devices/d1/messages/events/", &vec![b'x'; 256 * 1024]);
+    for bytes in [written(|bytes| unsubscribe.write(bytes)), written(|bytes| unknown.write(bytes)), largest] {
+        stream.write_all(&bytes).await.unwrap();
+    }
+    stream.write_all(&[0xe0, 0x00]).await.unwrap();
+    let said = rest(&mut stream).await;
+    let acknowledged = [[0x90, 102, 0x00, 0x01].as_slice(), &[1; 100]].concat();
+    let expected =
+        [ADMITTED.as_slice(), &acknowledged.repeat(5), &[0xb0, 0x02, 0x00, 0x02, 0xb0, 0x02, 0x00, 0x03]]
+            .concat();
+    assert_eq!(said, expected);
+    assert_eq!(hub.emulator.counts().telemetry, 1);
+    // None of them is left twice: one that was taken back is gone.
+    hub.emulator.patch_twin("d1", &serde_json::json!({"properties": {"desired": {"a": 1}}})).unwrap();
+    assert_eq!(hub.emulator.counts().notifications, 0);
+    ends_well(hub).await;
 }
