@@ -1,11 +1,14 @@
 //! `POST /devices/query` on the wire, rule by rule, each with its source; the language itself is in `src/query/tests.rs`, its lag
 //! in `tests/lag.rs`, what it takes from rates and quota in `tests/limits.rs`.
 
+// Helpers outside the test functions fail the test that calls them.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
-use common::{HOUR, Hub};
+use common::{HOUR, Hub, Reply};
 use iothub_emulator::Route;
-use serde_json::{Value, json};
+use serde_json::json;
 
 async fn hub(devices: usize) -> Hub {
     let hub = Hub::start().await;
@@ -15,8 +18,9 @@ async fn hub(devices: usize) -> Hub {
     hub
 }
 
-fn query(text: &str) -> Option<Value> {
-    Some(json!({"query": text}))
+/// Asks a query, with these headers.
+async fn ask(hub: &Hub, text: &str, headers: &[(&str, &str)]) -> Reply {
+    hub.call("POST", "/devices/query", headers, Some(json!({"query": text}))).await
 }
 
 #[tokio::test]
@@ -39,7 +43,7 @@ async fn answers() {
         ("SELECT * FROM devices.jobs", "DeviceJob", 3),
     ];
     for (text, kind, rows) in table {
-        let reply = hub.call("POST", "/devices/query", &[], query(text)).await;
+        let reply = ask(&hub, text, &[]).await;
         assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
         assert_eq!((reply.status, reply.header("x-ms-item-type")), (200, Some(kind)), "{text}");
         assert_eq!(reply.body.as_array().map(Vec::len), Some(rows), "{text}: {}", reply.body);
@@ -59,15 +63,15 @@ async fn pages() {
         [(None, 100), (Some("1"), 1), (Some("99"), 99), (Some("100"), 100), (Some("1000"), 100)]
     {
         let headers: Vec<_> = asked.map(|asked| ("x-ms-max-item-count", asked)).into_iter().collect();
-        let page = hub.call("POST", "/devices/query", &headers, query(text)).await;
+        let page = ask(&hub, text, &headers).await;
         assert_eq!(page.body.as_array().map(Vec::len), Some(rows), "{asked:?}");
         let token = page.header("x-ms-continuation").unwrap();
         // The size may be another one on every page.
-        let rest = hub.call("POST", "/devices/query", &[("x-ms-continuation", token)], query(text)).await;
+        let rest = ask(&hub, text, &[("x-ms-continuation", token)]).await;
         assert_eq!(rest.body.as_array().map(Vec::len), Some((101 - rows).min(100)), "{asked:?}");
     }
     // A token goes with the text of its query (query_operations.py), and with nothing else.
-    let page = hub.call("POST", "/devices/query", &[("x-ms-max-item-count", "7")], query(text)).await;
+    let page = ask(&hub, text, &[("x-ms-max-item-count", "7")]).await;
     let token = page.header("x-ms-continuation").unwrap();
     for (token, text) in [
         (token, "SELECT  deviceId FROM devices"),
@@ -75,7 +79,7 @@ async fn pages() {
         ("x", text),
         ("", text),
     ] {
-        let reply = hub.call("POST", "/devices/query", &[("x-ms-continuation", token)], query(text)).await;
+        let reply = ask(&hub, text, &[("x-ms-continuation", token)]).await;
         assert_eq!(
             (reply.status, reply.header("iothub-errorcode")),
             (400, Some("ArgumentInvalid")),
@@ -91,8 +95,16 @@ async fn refusals_and_rights() {
     // 400004 for what is wrong with a query ("Troubleshoot Azure IoT Hub error codes"), with its place
     // (azure-iot-sdk-csharp#40); without a query just this text (azure-iot-sdks#941).
     let table = [
-        (query("SELECT * FRM devices"), "ArgumentInvalid", "\n\tLine 1:10 Expected FROM at input 'FRM'"),
-        (query("SELECT *\nFROM devices\nWHERE group = 1"), "ArgumentInvalid", "\n\tLine 3:7 Reserved word"),
+        (
+            Some(json!({"query": "SELECT * FRM devices"})),
+            "ArgumentInvalid",
+            "\n\tLine 1:10 Expected FROM at input 'FRM'",
+        ),
+        (
+            Some(json!({"query": "SELECT *\nFROM devices\nWHERE group = 1"})),
+            "ArgumentInvalid",
+            "\n\tLine 3:7 Reserved word",
+        ),
         (Some(json!({})), "ArgumentNull", "ErrorCode:ArgumentNull;BadRequest"),
         (None, "ArgumentNull", "ErrorCode:ArgumentNull;BadRequest"),
     ];
@@ -107,7 +119,7 @@ async fn refusals_and_rights() {
     {
         let token = hub.emulator.policy_token(policy, HOUR).unwrap();
         let headers = [("authorization", token.as_str())];
-        let reply = hub.call("POST", "/devices/query", &headers, query("SELECT * FROM devices")).await;
+        let reply = ask(&hub, "SELECT * FROM devices", &headers).await;
         assert_eq!(reply.status, status, "{policy}");
     }
     assert_eq!(hub.emulator.counts().of(Route::Query), 8);

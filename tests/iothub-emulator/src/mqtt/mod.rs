@@ -46,7 +46,7 @@ pub(crate) async fn answers_to(hub: &Hub, bytes: &[u8]) -> Vec<u8> {
         let _ = writer.write_all(bytes).await;
         let _ = writer.shutdown().await;
     };
-    let (_, (), _) =
+    let ((), (), _) =
         tokio::join!(connection::serve(hub, server, None, 0), write, reader.read_to_end(&mut said));
     said
 }

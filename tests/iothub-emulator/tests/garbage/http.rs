@@ -210,7 +210,7 @@ async fn bodies_that_are_no_json() {
 async fn bodies_that_are_too_large() {
     let hub = hub().await;
     let large = vec![b'x'; 3 * 1024 * 1024];
-    let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
     let chunks = [chunk.repeat(48).as_slice(), b"0\r\n\r\n"].concat();
     let chunked = request(&hub, "PATCH", TWIN, "transfer-encoding: chunked\r\n", b"");
     let patient = request(&hub, "PATCH", TWIN, "expect: 100-continue\r\ncontent-length: 3000000\r\n", b"");

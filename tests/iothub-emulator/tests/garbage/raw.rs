@@ -27,8 +27,7 @@ pub async fn over(hub: &Hub, stream: TcpStream) -> Stream {
 pub async fn rest(stream: &mut Stream) -> Vec<u8> {
     let mut said = Vec::new();
     // A reset instead of an orderly end is an end as well.
-    let _ =
-        timeout(Duration::from_secs(120), stream.read_to_end(&mut said)).await.expect("the hub must close");
+    let _ = timeout(Duration::from_mins(2), stream.read_to_end(&mut said)).await.expect("the hub must close");
     said
 }
 
@@ -88,5 +87,5 @@ pub async fn ask(hub: &Hub, bytes: &[u8]) -> Answer {
 pub async fn ends_well(hub: Hub) {
     let answer = ask(&hub, &request(&hub, "GET", "/devices?api-version=2021-04-12", "", b"")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    timeout(Duration::from_secs(60), hub.emulator.shutdown()).await.expect("a task does not end");
+    timeout(Duration::from_mins(1), hub.emulator.shutdown()).await.expect("a task does not end");
 }

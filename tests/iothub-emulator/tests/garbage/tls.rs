@@ -68,8 +68,8 @@ async fn certificates_that_are_none_end_the_connection() {
     let mut cut = ca.to_vec();
     cut.truncate(cut.len() / 2);
     // Bytes that are none, half of one, one of another's key, and far too many.
-    let shown = [vec![0xff; 100], vec![0x30], cut, ca.to_vec(), vec![0x30; 60_000]];
-    for bytes in shown {
+    let certificates = [vec![0xff; 100], vec![0x30], cut, ca.to_vec(), vec![0x30; 60_000]];
+    for bytes in certificates {
         let size = bytes.len();
         let shows = Shows(Arc::new(CertifiedKey::new(vec![CertificateDer::from(bytes)], key.clone())));
         for version in [&rustls::version::TLS13, &rustls::version::TLS12] {

@@ -1,4 +1,4 @@
-//! WebSockets that are opened, or used, wrongly.
+//! MQTT in a WebSocket that is opened, or used, wrongly.
 
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -15,11 +15,9 @@ fn handshake(line: &str, upgrade: &str, version: &str, key: &str, protocol: &str
         ("sec-websocket-key", key),
         ("sec-websocket-protocol", protocol),
     ];
-    let mut text = format!("{line} HTTP/1.1\r\nhost: h\r\n");
-    for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
-        text += &format!("{name}: {value}\r\n");
-    }
-    (text + "\r\n").into_bytes()
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{line} HTTP/1.1\r\nhost: h\r\n{}\r\n", fields.concat()).into_bytes()
 }
 
 const LINE: &str = "GET /$iothub/websocket";
