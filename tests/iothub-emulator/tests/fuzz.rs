@@ -178,8 +178,13 @@ fn packets() {
     let mut unsubscribe = Unsubscribe::new("$iothub/twin/res/#");
     let mut acknowledged = Publish::new("$iothub/twin/GET/?$rid=1", QoS::AtLeastOnce, " ");
     (subscribe.pkid, unsubscribe.pkid, acknowledged.pkid) = (1, 2, 3);
+    // Request ids that no topic of an answer could have.
+    let get = |rid: &str| Publish::new(format!("$iothub/twin/GET/?$rid={rid}"), QoS::AtMostOnce, " ");
+    let (wild, long) = (get("a+b#"), get(&"1".repeat(65_510)));
     let examples = [
         packet(&|bytes| assert!(connect.write(bytes).is_ok())),
+        packet(&|bytes| assert!(wild.write(bytes).is_ok())),
+        packet(&|bytes| assert!(long.write(bytes).is_ok())),
         packet(&|bytes| assert!(unsubscribe.write(bytes).is_ok() && acknowledged.write(bytes).is_ok())),
         packet(&|bytes| assert!(report.write(bytes).is_ok())),
         packet(&|bytes| assert!(telemetry.write(bytes).is_ok())),
@@ -192,7 +197,8 @@ fn packets() {
 #[test]
 fn tokens() {
     let other = "SharedAccessSignature sig=AAAA&se=1&sr=localhost%2Fdevices%2Fdev1&skn=service";
-    run_damaged(fuzz::token, &texts(&[fuzz::TOKEN, other]), 5..=90);
+    let later = fuzz::TOKEN.replace("se=1795394325", "se=1795394326");
+    run_damaged(fuzz::token, &texts(&[fuzz::TOKEN, other, &later]), 5..=90);
 }
 
 #[test]
@@ -206,6 +212,7 @@ fn paths() {
         "/devices/d1/applyConfigurationContent",
         "/configurations/testQueries",
         "/statistics/service",
+        "/devices/d1%2Fm",
     ];
     run_damaged(fuzz::path, &texts(&examples), 5..=90);
 }

@@ -144,7 +144,7 @@ async fn after_connect_what_is_wrong_ends_the_connection() {
     let hub = hub().await;
     let admitted = connect(&hub, "d1");
     let large = vec![b'x'; 256 * 1024 + 1];
-    let rid = format!("$iothub/twin/GET/?$rid={}", "1".repeat(65_500));
+    let rid = format!("$iothub/twin/GET/?$rid={}", "1".repeat(65_510));
     let exactly_once = {
         let mut packet = Publish::new("devices/d1/messages/events/", QoS::ExactlyOnce, "x");
         packet.pkid = 1;
