@@ -21,7 +21,7 @@ pub struct Timestamp(u64);
 
 impl Timestamp {
     /// From whole seconds since 1970-01-01.
-    pub fn from_unix_seconds(seconds: u64) -> Self {
+    pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(TICKS_PER_SECOND))
     }
 

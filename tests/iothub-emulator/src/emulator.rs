@@ -12,18 +12,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::auth::Authority;
 use crate::clock::Clock;
-use crate::configurations::Configurations;
-use crate::counters::{Counters, Counts};
-use crate::faults::{Fault, Faults};
+use crate::counters::Counts;
+use crate::faults::Fault;
 use crate::hub::Hub;
 use crate::identity::{DeviceId, IdentityUpdate};
-use crate::jobs::Jobs;
 use crate::listener::{self, Tasks};
-use crate::physics::Physics;
 use crate::refused::{CallError, StartError};
-use crate::registry::{Registry, TwinDocument};
+use crate::registry::TwinDocument;
 use crate::seed::{self, Existing, Seed};
 use crate::settings::{HTTPS_PORT, Settings};
 use crate::simulation::{self, SimulatedAcks, Simulation};
@@ -71,25 +67,8 @@ impl Emulator {
             let written = tokio::fs::write(path, &ca_pem).await;
             written.map_err(|error| StartError::CaFile { path: path.clone(), error })?;
         }
-        let names = settings
-            .dns_names()
-            .into_iter()
-            .chain(settings.addresses().into_iter().map(|address| address.to_string()));
         let (simulation, due_acks) = Simulation::new();
-        let hub = Arc::new(Hub {
-            authority: Authority::new(names, &secrets.policies),
-            master_key: secrets.master_key.clone(),
-            registry: Registry::new(settings.queries.index_lag, &settings.clock),
-            modules: Registry::new(settings.queries.index_lag, &settings.clock),
-            jobs: Jobs::new(settings.jobs.clone()).paced_by(&settings.limits),
-            configurations: Configurations::new(settings.configurations.clone()),
-            queries: settings.queries.clone(),
-            counters: Counters::default(),
-            faults: Faults::default(),
-            physics: Physics::new(settings.limits.clone(), settings.primary_name()),
-            simulation,
-            clock: settings.clock.clone(),
-        });
+        let hub = Arc::new(Hub::new(&settings, &secrets, simulation));
         let store = match settings.state.clone() {
             Some(path) => {
                 hub.registry.go_on_after(last_generations[0]);

@@ -16,8 +16,9 @@ use crate::jobs::Jobs;
 use crate::physics::{Operation, Physics};
 use crate::query::Data;
 use crate::registry::{Device, Registry};
-use crate::settings::QuerySettings;
+use crate::settings::{QuerySettings, Settings};
 use crate::simulation::Simulation;
+use crate::state::Secrets;
 use crate::twins::Change;
 
 #[derive(Debug)]
@@ -42,6 +43,25 @@ pub(crate) struct Hub {
 const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
 impl Hub {
+    /// An empty one.
+    pub fn new(settings: &Settings, secrets: &Secrets, simulation: Simulation) -> Self {
+        let addresses = settings.addresses().into_iter().map(|address| address.to_string());
+        Self {
+            authority: Authority::new(settings.dns_names().into_iter().chain(addresses), &secrets.policies),
+            master_key: secrets.master_key.clone(),
+            registry: Registry::new(settings.queries.index_lag, &settings.clock),
+            modules: Registry::new(settings.queries.index_lag, &settings.clock),
+            jobs: Jobs::new(settings.jobs.clone()).paced_by(&settings.limits),
+            configurations: Configurations::new(settings.configurations.clone()),
+            queries: settings.queries.clone(),
+            counters: Counters::default(),
+            faults: Faults::default(),
+            physics: Physics::new(settings.limits.clone(), settings.primary_name()),
+            simulation,
+            clock: settings.clock.clone(),
+        }
+    }
+
     /// Waits for what `count` operations of a class may take of the hub, on its clock; 429001 if that would be too
     /// long.
     pub async fn admit(&self, operation: Operation, count: u32) -> Result<(), HubError> {

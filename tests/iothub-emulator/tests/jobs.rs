@@ -214,8 +214,9 @@ async fn what_fails_on_a_device_is_in_its_row() {
         ("jobType = 'scheduleUpdateTwin' AND startTimeUtc = '2027-01-15T08:00:00.1Z'", 1),
         ("startTimeUtc = endTimeUtc", 20),
         ("devices.jobs.JobId = 'j'", 20),
-        // No condition on twins.
-        ("tags.site = 'a'", 0),
+        // The page's own example has `createdTimeUtc`, its rows `createdDateTimeUtc`.
+        ("devices.jobs.createdTimeUtc > '2016-09-01' AND createdTimeUtc = createdDateTimeUtc", 20),
+        ("IS_DEFINED(outcome)", 0),
     ];
     for (condition, count) in table {
         assert_eq!(outcomes(&hub, condition).await.len(), count, "{condition}");

@@ -7,8 +7,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::HubError;
 use crate::identity::Identity;
 pub(crate) use policy::{Permission, Policy, PolicyKeys, new_keys};
-use sas::SasToken;
-pub(crate) use sas::sign;
+pub(crate) use sas::{SasToken, sign};
 
 /// The hub's policies, and the names by which clients may know it.
 #[derive(Debug)]

@@ -40,7 +40,8 @@ impl<'a> SasToken<'a> {
                 _ => {}
             }
         }
-        let expires_text = expires_text?;
+        // Digits alone; Rust's own reading would take a sign as well.
+        let expires_text = expires_text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
         let expires = Timestamp::from_unix_seconds(expires_text.parse().ok()?);
         Some(Self { resource: resource?, signature: signature?, expires_text, expires, policy })
     }
@@ -132,6 +133,10 @@ mod tests {
             "SharedAccessSignature sr=a&se=1",
             "SharedAccessSignature sr=a&sig=%%%&se=1",
             "SharedAccessSignature sr=a&sig=AAAA&se=-1",
+            "SharedAccessSignature sr=a&sig=AAAA&se=+1",
+            "SharedAccessSignature sr=a&sig=AAAA&se=",
+            "SharedAccessSignature sr=a&sig=AAAA&se=18446744073709551616",
+            "SharedAccessSignature sr=a&sig=AAAA&se=1&skn=%ff",
             "SharedAccessSignature sr=a&sig=AAAA&se=1&bare",
         ] {
             assert!(SasToken::parse(text).is_none(), "{text}");

@@ -99,32 +99,36 @@ pub(crate) enum JobField {
     Error,
     ErrorCode,
     ErrorDescription,
-    Unknown,
+    /// What a method answered; no job here has one.
+    Answer,
 }
 
 impl JobField {
     /// Resolves a path, which may start with `devices.jobs`, as in the documentation. Names are found in any case, as
-    /// those of a twin are.
-    pub fn resolve(steps: &[String]) -> Self {
+    /// those of a twin are. The rows have `createdDateTimeUtc`, the documentation's example of a condition
+    /// `createdTimeUtc`. None for what no job has: conditions cannot refer to the twin as well ("Queries for IoT Hub
+    /// jobs").
+    pub fn resolve(steps: &[String]) -> Option<Self> {
         let steps: Vec<_> = steps.iter().map(|step| step.to_ascii_lowercase()).collect();
         let mut names: Vec<_> = steps.iter().map(String::as_str).collect();
         if names.starts_with(&["devices", "jobs"]) {
             names.drain(..2);
         }
-        match names.as_slice() {
+        Some(match names.as_slice() {
             ["deviceid"] => Self::DeviceId,
             ["jobid"] => Self::JobId,
             ["jobtype"] => Self::JobType,
             ["status"] => Self::Status,
             ["starttimeutc"] => Self::StartTime,
             ["endtimeutc"] => Self::EndTime,
-            ["createddatetimeutc"] => Self::Created,
+            ["createddatetimeutc" | "createdtimeutc"] => Self::Created,
             ["lastupdateddatetimeutc"] => Self::Updated,
             ["error"] => Self::Error,
             ["error", "code"] => Self::ErrorCode,
             ["error", "description"] => Self::ErrorDescription,
-            _ => Self::Unknown,
-        }
+            ["outcome", ..] => Self::Answer,
+            _ => return None,
+        })
     }
 
     pub fn of(self, job: &DeviceJob) -> Found<'_> {
@@ -145,7 +149,7 @@ impl JobField {
             }
             (Self::ErrorCode, Outcome::Failed(_, error)) => text(error.code.name()),
             (Self::ErrorDescription, Outcome::Failed(_, error)) => text(&error.text),
-            (Self::Error | Self::ErrorCode | Self::ErrorDescription | Self::Unknown, _) => Found::Undefined,
+            (Self::Error | Self::ErrorCode | Self::ErrorDescription | Self::Answer, _) => Found::Undefined,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::codec::Framed;
 
 use super::connect::{Admission, admit};
 use super::topic::{Filter, Request};
-use super::{MAX_PACKET, twin};
+use super::{MAX_MESSAGE, MAX_PACKET, twin};
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::physics::Operation;
@@ -181,6 +181,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// The PUBACK goes first: Python waits for it before it waits for the answer.
     async fn publish(&mut self, publish: &Publish) -> Result<(), Closed> {
         let request = Request::parse(&publish.topic, &self.admission.id).ok_or(Closed)?;
+        if publish.payload.len() > MAX_MESSAGE {
+            return Err(Closed);
+        }
         match publish.qos {
             QoS::AtMostOnce => {}
             QoS::AtLeastOnce => self.send(Packet::PubAck(PubAck::new(publish.pkid))).await?,
@@ -235,6 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     async fn unsubscribe(&mut self, unsubscribe: Unsubscribe) -> Result<(), Closed> {
+        // From nothing (MQTT 3.1.1, 3.10.3).
+        if unsubscribe.topics.is_empty() {
+            return Err(Closed);
+        }
         let id = &self.admission.id;
         let known = unsubscribe.topics.iter().filter_map(|topic| Filter::parse(topic, id));
         self.in_session(|session| known.for_each(|filter| session.unsubscribe(filter)))?;

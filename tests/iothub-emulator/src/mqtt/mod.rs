@@ -10,18 +10,18 @@ pub(crate) mod websocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::hub::Hub;
-use crate::identity::DeviceId;
 pub(crate) use session::Session;
 pub(crate) use topic::Filter;
 
-/// Largest packet: a message of 256 KB ("Communicate with an IoT hub using the MQTT protocol") with its
-/// topic.
-pub(crate) const MAX_PACKET: usize = 256 * 1024 + 64 * 1024;
+/// Largest message ("Communicate with an IoT hub using the MQTT protocol").
+const MAX_MESSAGE: usize = 256 * 1024;
+/// Largest packet: a message with its topic.
+pub(crate) const MAX_PACKET: usize = MAX_MESSAGE + 64 * 1024;
 
 /// Serves one device connection over TLS to its end.
 pub(crate) async fn serve_tls(hub: Arc<Hub>, stream: TlsStream<TcpStream>) {
@@ -42,10 +42,17 @@ async fn serve(hub: Arc<Hub>, stream: impl AsyncRead + AsyncWrite + Unpin, certi
         .await;
 }
 
-/// Looks at a topic as a publish and as a subscription of a device and of a module would have it.
-pub(crate) fn judge_topic(text: &str) {
-    for id in ["d1", "d1/m1"].iter().filter_map(|id| DeviceId::parse_any(id).ok()) {
-        let _ = topic::Request::parse(text, &id);
-        let _ = topic::Filter::parse(text, &id);
-    }
+/// What the hub says to a device that sends these bytes and then ends the connection.
+pub(crate) async fn answers_to(hub: &Hub, bytes: &[u8]) -> Vec<u8> {
+    let (client, server) = tokio::io::duplex(MAX_PACKET);
+    let (mut reader, mut writer) = tokio::io::split(client);
+    let mut said = Vec::new();
+    let write = async {
+        // The hub may have had enough before.
+        let _ = writer.write_all(bytes).await;
+        let _ = writer.shutdown().await;
+    };
+    let ((), (), _) =
+        tokio::join!(connection::serve(hub, server, None, 0), write, reader.read_to_end(&mut said));
+    said
 }

@@ -53,6 +53,8 @@ impl Request {
         }
     }
 
+    /// None for a topic that is none of these, or none to publish to: without wildcards and NUL (MQTT 3.1.1, 3.3.2.1 and
+    /// 1.5.3), but for those of the client's own id.
     pub fn parse(topic: &str, id: &DeviceId) -> Option<Self> {
         if let Some(query) = topic.strip_prefix("$iothub/twin/GET/?") {
             return Some(Self::TwinGet { rid: parameter(query, "$rid")? });
@@ -65,7 +67,7 @@ impl Request {
         }
         // To an output of a module as well: its name is the property `$.on` in the topic (`mqtt.js`).
         let bag = below(topic, id)?.strip_prefix("/messages/events")?;
-        (bag.is_empty() || bag.starts_with('/')).then_some(Self::Telemetry)
+        ((bag.is_empty() || bag.starts_with('/')) && is_literal(bag)).then_some(Self::Telemetry)
     }
 }
 
@@ -79,8 +81,18 @@ fn below<'a>(topic: &'a str, id: &DeviceId) -> Option<&'a str> {
     }
 }
 
+/// Longest part of a topic that an answer repeats: its own topic has to fit into 65,535 bytes.
+const MAX_PARAMETERS: usize = 32 * 1024;
+
+fn is_literal(text: &str) -> bool {
+    !text.contains(['+', '#', '\0'])
+}
+
 /// A value as it stands in the topic: a request id is echoed verbatim.
 fn parameter(query: &str, name: &str) -> Option<String> {
+    if query.len() > MAX_PARAMETERS || !is_literal(query) {
+        return None;
+    }
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let matching =
         pairs.filter(|(key, _)| percent_decode_str(key).decode_utf8().is_ok_and(|key| key == name));
@@ -153,9 +165,20 @@ mod tests {
             ("d1/m1", "devices/d1/modules/m11/messages/events/", None),
             ("d1/m1", "devices/d1/messages/events/", None),
             ("d1/m1", "devices/d1/m1/messages/events/", None),
+            // Wildcards and NUL are for no topic of a publish.
+            ("d1", "$iothub/twin/GET/?$rid=+", None),
+            ("d1", "$iothub/twin/PATCH/properties/reported/?$rid=1&$version=#", None),
+            ("d1", "devices/d1/messages/events/a=#", None),
+            ("d1", "devices/d1/messages/events/\0", None),
+            // But an id may have them.
+            ("a+#", "devices/a+#/messages/events/", Some(Request::Telemetry)),
         ];
         for (client, topic, request) in table {
             assert_eq!(Request::parse(topic, &id(client)), request, "{client}: {topic}");
         }
+        // An answer repeats the request id in its topic.
+        let (fits, too_long) = ("1".repeat(MAX_PARAMETERS - 5), "1".repeat(65_510));
+        assert!(Request::parse(&format!("$iothub/twin/GET/?$rid={fits}"), &id("d1")).is_some());
+        assert_eq!(Request::parse(&format!("$iothub/twin/GET/?$rid={too_long}"), &id("d1")), None);
     }
 }

@@ -4,6 +4,8 @@
 use std::io;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http::header::{
@@ -24,6 +26,8 @@ use crate::hub::Hub;
 
 const PATH: &str = "/$iothub/websocket";
 const SUBPROTOCOL: &str = "mqtt";
+/// Bytes of a handshake's key (RFC 6455, 4.1).
+const KEY_BYTES: usize = 16;
 
 /// The headers of the answer that opens a WebSocket; none if the request does not ask for this one.
 pub(crate) fn handshake<B>(request: &Request<B>) -> Option<Vec<(HeaderName, HeaderValue)>> {
@@ -36,6 +40,7 @@ pub(crate) fn handshake<B>(request: &Request<B>) -> Option<Vec<(HeaderName, Head
         && lists(headers, &SEC_WEBSOCKET_VERSION, "13")
         && lists(headers, &SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL);
     let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| asked)?;
+    STANDARD.decode(key).ok().filter(|key| key.len() == KEY_BYTES)?;
     let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok()?;
     Some(vec![
         (CONNECTION, HeaderValue::from_static("Upgrade")),

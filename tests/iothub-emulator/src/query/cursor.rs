@@ -124,7 +124,10 @@ impl<'a> Cursor<'a> {
 
     /// A path of a condition.
     pub fn column(&mut self) -> Result<Column, HubError> {
-        Ok(Column::resolve(self.source, &self.path()?))
+        let at = self.at();
+        let path = self.path()?;
+        Column::resolve(self.source, &path)
+            .ok_or_else(|| refusal(at, "Conditions on devices.jobs can name properties of jobs only"))
     }
 
     /// The word of a function call, if one starts here: `name(`.

@@ -2,7 +2,7 @@
 
 use super::ast::{Comparison, Constant, Expr, Operator};
 use super::cursor::Cursor;
-use super::lexer::Token;
+use super::lexer::{Position, Token, refusal};
 use crate::error::HubError;
 
 /// Parentheses, NOTs and operands of arithmetic inside each other; what is deeper could exhaust the stack.
@@ -112,8 +112,9 @@ fn value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
         cursor.expect_symbol(")")?;
         return Ok(inner);
     }
+    let at = cursor.at();
     if let Some(function) = cursor.accept_call() {
-        return call(cursor, &function, deeper(cursor, depth)?);
+        return call(cursor, at, &function, deeper(cursor, depth)?);
     }
     if let Some(constant) = constant(cursor)? {
         return Ok(Expr::Constant(constant));
@@ -129,8 +130,8 @@ fn value(cursor: &mut Cursor<'_>, depth: usize) -> Result<Expr, HubError> {
 }
 
 /// `IS_DEFINED` is documented; STARTSWITH and ENDSWITH are not but work (CleanupDevicesSample.cs,
-/// azure-docs#105649).
-fn call(cursor: &mut Cursor<'_>, function: &str, depth: usize) -> Result<Expr, HubError> {
+/// azure-docs#105649). The call stands at `at`, and its `(` has been read.
+fn call(cursor: &mut Cursor<'_>, at: Position, function: &str, depth: usize) -> Result<Expr, HubError> {
     let call = match function.to_ascii_uppercase().as_str() {
         "IS_DEFINED" => Expr::IsDefined(cursor.column()?),
         "STARTSWITH" => {
@@ -142,8 +143,8 @@ fn call(cursor: &mut Cursor<'_>, function: &str, depth: usize) -> Result<Expr, H
             Expr::EndsWith(text, end)
         }
         _ => {
-            let text = format!("'{}' is no function of twin queries:", function.escape_debug());
-            return Err(cursor.error(&text));
+            let text = format!("'{}' is no function of twin queries", function.escape_debug());
+            return Err(refusal(at, text));
         }
     };
     cursor.expect_symbol(")")?;
@@ -175,10 +176,11 @@ fn array(cursor: &mut Cursor<'_>) -> Result<Vec<Constant>, HubError> {
 
 fn constant(cursor: &mut Cursor<'_>) -> Result<Option<Constant>, HubError> {
     if cursor.accept_symbol("-") {
-        return match cursor.advance() {
-            Token::Number(number) => Ok(Some(Constant::Number(-number))),
-            _ => Err(cursor.expected("a number after '-'")),
+        let Token::Number(number) = *cursor.peek() else {
+            return Err(cursor.expected("a number after '-'"));
         };
+        cursor.advance();
+        return Ok(Some(Constant::Number(-number)));
     }
     let constant = match cursor.peek() {
         Token::Number(number) => Constant::Number(*number),

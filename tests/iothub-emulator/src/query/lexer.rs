@@ -17,6 +17,17 @@ impl fmt::Display for Position {
     }
 }
 
+impl Position {
+    const START: Self = Self { line: 1, column: 1 };
+
+    /// Where the byte `at` of `text` stands, which is the first one of a character.
+    pub fn of_byte(text: &str, at: usize) -> Self {
+        let mut lexer = Lexer { rest: text, at: Self::START };
+        lexer.take(at);
+        lexer.at
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     /// A keyword, function or property name as written.
@@ -54,7 +65,7 @@ pub(super) fn refusal(at: Position, what: impl fmt::Display) -> HubError {
 
 /// All tokens of `text`; the last one is `End`.
 pub(super) fn tokens(text: &str) -> Result<Vec<(Position, Token)>, HubError> {
-    let mut lexer = Lexer { rest: text, at: Position { line: 1, column: 1 } };
+    let mut lexer = Lexer { rest: text, at: Position::START };
     let mut tokens = Vec::new();
     loop {
         lexer.skip_space();
@@ -164,7 +175,8 @@ impl<'a> Lexer<'a> {
                 Some(c)
             }
             'u' => {
-                let code = u32::from_str_radix(self.rest.get(1..5)?, 16).ok()?;
+                let digits = self.rest.get(1..5)?;
+                let code = digits.chars().try_fold(0, |code, digit| Some(code * 16 + digit.to_digit(16)?))?;
                 self.take(5);
                 char::from_u32(code)
             }
@@ -178,8 +190,11 @@ impl<'a> Lexer<'a> {
         if self.rest.starts_with("0x") || self.rest.starts_with("0X") {
             self.take(2);
             let digits = self.take_while(|c| c.is_ascii_alphanumeric());
-            let value = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;
-            return Ok(Token::Number(f64::from(value)));
+            let value = digits
+                .chars()
+                .try_fold(0.0, |value, digit| Some(value * 16.0 + f64::from(digit.to_digit(16)?)));
+            let value = value.filter(|value: &f64| !digits.is_empty() && value.is_finite());
+            return value.map(Token::Number).ok_or_else(wrong);
         }
         let mut previous = ' ';
         let end = self.rest.find(|c: char| {

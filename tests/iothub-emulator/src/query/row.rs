@@ -18,10 +18,11 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub fn resolve(source: Source, steps: &[String]) -> Self {
+    /// None if there cannot be such a thing: a twin can have any property, the outcome of a job has its own alone.
+    pub fn resolve(source: Source, steps: &[String]) -> Option<Self> {
         match source {
-            Source::Devices | Source::Modules => Self::Twin(Field::resolve(steps).0),
-            Source::Jobs => Self::Job(JobField::resolve(steps)),
+            Source::Devices | Source::Modules => Some(Self::Twin(Field::resolve(steps).0)),
+            Source::Jobs => JobField::resolve(steps).map(Self::Job),
         }
     }
 

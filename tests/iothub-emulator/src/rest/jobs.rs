@@ -28,7 +28,7 @@ pub(super) fn cancel(hub: &Hub, id: &str) -> Result<Answer, HubError> {
 /// object and fails here as on a hub.
 pub(super) fn list(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
     let after = request.header(CONTINUATION.as_str()).map(|token| {
-        let id = URL_SAFE_NO_PAD.decode(token).ok().and_then(|id| String::from_utf8(id).ok());
+        let id = URL_SAFE_NO_PAD.decode(&*token).ok().and_then(|id| String::from_utf8(id).ok());
         id.ok_or_else(|| HubError::invalid("The continuation token is none"))
     });
     let after = after.transpose()?;

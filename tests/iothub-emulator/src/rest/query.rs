@@ -28,8 +28,8 @@ fn page(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
         .get("query")
         .and_then(Value::as_str)
         .ok_or_else(|| HubError::new(ErrorCode::ArgumentNull, "BadRequest"))?;
-    let page =
-        query::run(text, request.header("x-ms-continuation"), max_rows(request)?, hub.data(), &hub.queries)?;
+    let token = request.header("x-ms-continuation");
+    let page = query::run(text, token.as_deref(), max_rows(request)?, hub.data(), &hub.queries)?;
     let mut headers = vec![(ITEM_TYPE, page.item_type.to_owned())];
     // Absent on the last page: an empty one would make Node loop.
     headers.extend(page.continuation.map(|token| (CONTINUATION, token)));
@@ -40,7 +40,7 @@ fn page(hub: &Hub, request: &Request) -> Result<Answer, HubError> {
 
 /// How many rows a client asks for; the hub may give fewer.
 pub(super) fn max_rows(request: &Request) -> Result<usize, HubError> {
-    match request.header("x-ms-max-item-count").map(str::parse) {
+    match request.header("x-ms-max-item-count").map(|text| text.parse()) {
         None => Ok(usize::MAX),
         Some(Ok(rows)) if rows > 0 => Ok(rows),
         Some(_) => Err(HubError::invalid("x-ms-max-item-count must be a positive number")),

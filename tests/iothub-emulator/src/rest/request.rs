@@ -1,17 +1,23 @@
 //! A service request, read whole.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, EXPECT};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::error::{ErrorCode, HubError};
 
 /// Largest body: a twin of full size with every character escaped, and room.
 const MAX_BODY: usize = 1024 * 1024;
+/// How long a client may take for its body; hyper gives it as long for its headers.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 pub(super) struct Request {
@@ -21,22 +27,18 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads the rest of a request. None if the client went away in the middle.
+    /// Reads the rest of a request. None if the client went away in the middle, or takes too long.
     pub async fn read(request: http::Request<Incoming>) -> Option<Result<Self, HubError>> {
         let (parts, body) = request.into_parts();
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => Some(Ok(Self { headers: parts.headers, query, body: body.to_bytes() })),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let text = format!("The request body is larger than {MAX_BODY} bytes");
-                Some(Err(HubError::new(ErrorCode::MessageTooLarge, text)))
-            }
-            Err(_) => None,
-        }
+        let patient = parts.headers.contains_key(EXPECT);
+        let body = timeout(BODY_WITHIN, whole(body, patient)).await.ok()??;
+        Some(body.map(|body| Self { headers: parts.headers, query, body }))
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+    /// A header's value; what is no text in it cannot be what was asked for.
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()))
     }
 
     pub fn authorization(&self) -> Option<&str> {
@@ -47,7 +49,7 @@ impl Request {
     pub fn parameter(&self, name: &str) -> Option<String> {
         let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
         let value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value).next()?;
-        percent_decode_str(value).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        Some(percent_decode_str(value).decode_utf8_lossy().into_owned())
     }
 
     /// Bytes of the body.
@@ -63,4 +65,28 @@ impl Request {
         serde_json::from_slice(&self.body)
             .map_err(|error| HubError::invalid(format!("The request body is not valid JSON: {error}")))
     }
+}
+
+/// A body; none if it does not end as it should.
+///
+/// A client that sends one too large hears of it when it is done: it would miss an answer to half of its body, as the
+/// connection ends with that. One that is `patient` waits for the hub's word before it sends (`Expect: 100-continue`).
+async fn whole(mut body: Incoming, patient: bool) -> Option<Result<Bytes, HubError>> {
+    let too_large = || {
+        let text = format!("The request body is larger than {MAX_BODY} bytes");
+        Err(HubError::new(ErrorCode::MessageTooLarge, text))
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if patient && announced > MAX_BODY {
+        return Some(too_large());
+    }
+    match Limited::new(&mut body, MAX_BODY).collect().await {
+        Ok(read) => return Some(Ok(read.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => {}
+        Err(_) => return None,
+    }
+    while let Some(frame) = body.frame().await {
+        frame.ok()?;
+    }
+    Some(too_large())
 }

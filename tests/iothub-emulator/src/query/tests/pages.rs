@@ -1,83 +1,9 @@
-//! Pages, collections, and what is a setting.
+//! Pages: "IoT Hub query language", query results pagination, for their size; what no document says is that a token goes
+//! on after the last id.
 
 use serde_json::json;
 
 use super::*;
-
-#[test]
-fn not_of_undefined_and_the_size_of_pages_are_settings() {
-    let registry = fleet();
-    let (modules, jobs) = (Registry::default(), Jobs::new(JobSettings::default()));
-    let data = Data { devices: &registry, modules: &modules, jobs: &jobs };
-    let settings = QuerySettings { not_undefined_is_true: true, page_rows: 2, ..QuerySettings::default() };
-    let table = [
-        ("NOT tags.site = 'plant-a'", "cde"),
-        ("NOT (NOT tags.site = 'plant-a')", "ab"),
-        ("NOT (tags.floor > 1 AND tags.none = 1)", "abcde"),
-        // What is not NOT stays as it is.
-        ("tags.site != 'plant-a'", "ce"),
-        ("tags.site NIN ['plant-a']", "ce"),
-    ];
-    for (condition, expected) in table {
-        let query = format!("SELECT deviceId FROM devices WHERE {condition}");
-        let (mut ids, mut token) = (String::new(), None);
-        loop {
-            let page = run(&query, token.as_deref(), 100, data, &settings).unwrap();
-            assert!(page.rows.len() <= 2);
-            ids.extend(page.rows.iter().map(|row| row["deviceId"].as_str().unwrap()));
-            token = page.continuation;
-            if token.is_none() {
-                break;
-            }
-        }
-        assert_eq!(ids, expected, "{condition}");
-    }
-}
-
-#[test]
-fn modules_are_a_collection_of_their_own() {
-    let now = Timestamp::from_unix_seconds(1);
-    let modules = Registry::default();
-    for (device, module, tags) in
-        [("a", "m1", json!({"t": 1})), ("a", "m2", json!({})), ("a-b", "m1", json!({"t": 2}))]
-    {
-        let id = DeviceId::of_module(device, module).unwrap();
-        let change = Change::parse(&json!({ "tags": tags })).unwrap();
-        modules
-            .create(id, IdentityUpdate::generated(), now, |module| module.twin.patch(&change, now))
-            .unwrap();
-    }
-    let (devices, jobs) = (fleet(), Jobs::new(JobSettings::default()));
-    let data = Data { devices: &devices, modules: &modules, jobs: &jobs };
-    let strict = QuerySettings::default();
-    let table = [
-        (
-            "SELECT deviceId, moduleId FROM devices.modules WHERE IS_DEFINED(tags.t)",
-            json!([{"deviceId": "a-b", "moduleId": "m1"}, {"deviceId": "a", "moduleId": "m1"}]),
-        ),
-        (
-            "select ModuleId from devices.modules where deviceId = 'a' and moduleId = 'm2'",
-            json!([{"moduleId": "m2"}]),
-        ),
-        ("SELECT moduleId FROM devices.modules WHERE tags.site = 'plant-a'", json!([])),
-        ("SELECT deviceId, moduleId FROM devices WHERE deviceId = 'a'", json!([{"deviceId": "a"}])),
-    ];
-    for (query, expected) in table {
-        let page = run(query, None, 100, data, &strict).unwrap();
-        assert_eq!(Json::Array(page.rows), expected, "{query}");
-    }
-    let whole = run("SELECT * FROM devices.modules WHERE moduleId = 'm2'", None, 1, data, &strict).unwrap();
-    assert_eq!((whole.item_type, &whole.rows[0]["deviceId"]), ("Twin", &json!("a")));
-    let first = run("SELECT moduleId FROM devices.modules", None, 2, data, &strict).unwrap();
-    let rest =
-        run("SELECT moduleId FROM devices.modules", first.continuation.as_deref(), 2, data, &strict).unwrap();
-    assert_eq!((first.rows.len(), rest.rows.len(), rest.continuation), (2, 1, None));
-    // Whether they can be counted is not documented.
-    let count = "SELECT COUNT() AS n FROM devices.modules";
-    assert!(run(count, None, 100, data, &strict).is_err());
-    let lenient = QuerySettings { module_aggregates: true, ..strict };
-    assert_eq!(run(count, None, 100, data, &lenient).unwrap().rows, [json!({"n": 3})]);
-}
 
 #[test]
 fn pages_go_on_after_the_last_id_whatever_happened_meanwhile() {
