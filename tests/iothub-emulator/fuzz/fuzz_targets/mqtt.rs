@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| { iothub_emulator::fuzz::mqtt(input).unwrap(); });
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    iothub_emulator::fuzz::mqtt(input).unwrap();
+});
