@@ -26,6 +26,11 @@ use tokio_util::sync::CancellationToken;
 const CONTAINER: &str = "https://account.blob.core.windows.net/rollouts";
 
 fn job() -> SweepJob {
+    job_of(Timestamp::now())
+}
+
+/// With the links of a moment.
+fn job_of(moment: Timestamp) -> SweepJob {
     let name = format!("ns/recipes/{}", "a".repeat(64));
     let signer = LinkSigner::new(AccountKey::new("account", vec![1; 32]), CONTAINER, "rollouts");
     let seed = GridSeed {
@@ -34,6 +39,7 @@ fn job() -> SweepJob {
         renew_requested_at: None,
         key_fingerprint: "key",
     };
+    let grid = Grid::new(&seed, Duration::from_hours(56), Duration::from_mins(15));
     SweepJob {
         target: Target::parse(Some("tags.site = 'plant-a'"), None).unwrap(),
         property: "recipes".into(),
@@ -46,7 +52,8 @@ fn job() -> SweepJob {
         },
         name,
         signer,
-        grid: Grid::new(&seed, Duration::from_hours(56), Duration::from_mins(15)),
+        window: grid.window(moment),
+        grid,
         owners: Owners::default(),
         scope: Scope::All,
     }
@@ -124,4 +131,24 @@ async fn what_stands_at_the_property_before_is_replaced() {
         assert_eq!(hub.twin(&device).unwrap()["properties"]["desired"]["recipes"], link, "{device}");
     }
     assert_eq!(swept(&hub).await, Tally::default(), "and then nothing is left to do");
+}
+
+#[tokio::test]
+async fn links_that_were_not_tried_reach_nobody() {
+    // More than a page, and links of a week ago: those to give out are others since.
+    let hub = hub_with(150).await;
+    let job = job_of(Timestamp::now() - Duration::from_hours(168));
+    let (progress, _seen) = watch::channel(Tally::default());
+    let tally =
+        sweep(&job, &client(&hub), Timestamp::now, &CancellationToken::new(), &progress).await.unwrap();
+    assert!(job.is_outdated(Timestamp::now()));
+    assert_eq!(
+        (tally.written, hub.desired_writes().len()),
+        (100, 100),
+        "it stops after the page that it had"
+    );
+    let twin = hub.twin("sensor-1").unwrap();
+    let uri = twin["properties"]["desired"]["recipes"]["uri"].as_str().unwrap();
+    let expiry = job.window.expiry.to_string().replace(':', "%3A");
+    assert!(uri.contains(&format!("?se={expiry}&")), "a link that was not tried: {uri}");
 }

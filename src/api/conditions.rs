@@ -16,6 +16,8 @@ pub const ACKNOWLEDGED: &str = "Acknowledged";
 pub const RECONCILING: &str = "Reconciling";
 /// We cannot go on until somebody changes something.
 pub const STALLED: &str = "Stalled";
+/// All of them.
+pub const OURS: [&str; 4] = [READY, ACKNOWLEDGED, RECONCILING, STALLED];
 
 /// Why a condition is as it is: the one list of reasons, which are also the reasons of Events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::{
         BlobRollout, FIELD_MANAGER,
-        conditions::{ACKNOWLEDGED, READY, STALLED},
+        conditions::{ACKNOWLEDGED, OURS, READY, STALLED},
     },
     redact::cut,
 };
@@ -30,7 +30,9 @@ const NOTE_LIMIT: usize = 1000;
 
 /// Reports `plan`, and says when to come back: at once where something was done, for the next pass to see it.
 pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
-    let before = object.status.clone().unwrap_or_default();
+    let mut before = object.status.clone().unwrap_or_default();
+    // Conditions of somebody else are no business of ours, and no difference.
+    before.conditions.retain(|condition| OURS.contains(&condition.type_.as_str()));
     if plan.status != before {
         let namespace = object.namespace().unwrap_or_default();
         let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);

@@ -22,7 +22,7 @@ use crate::{
         sweep::{SweepJob, sweep},
     },
     hub::client::HubClient,
-    store::BlobStore,
+    store::{BlobStore, grid::Window},
 };
 
 /// Begins `plan` in place of the sweep that runs.
@@ -103,26 +103,33 @@ impl Run {
         let mut total = Tally::default();
         let scope = if self.plan.key.holders_only { Scope::Holders } else { Scope::All };
         for revised in &self.plan.goals {
-            self.prove(&revised.name).await?;
-            let job = SweepJob {
-                target: self.plan.target.clone(),
-                property: self.plan.property.clone(),
-                goal: revised.goal.clone(),
-                name: revised.name.clone(),
-                signer: self.storage.signer.clone(),
-                grid: self.plan.grid.clone(),
-                owners: self.owners.clone(),
-                scope,
-            };
-            let done = sweep(&job, &self.hub, Context::now, &self.cancel, &self.progress).await;
-            total = total.and(done.map_err(|error| hub_fault(&error))?);
+            // Once for most; again where the links to give out become others meanwhile, which must be tried as well.
+            loop {
+                let window = self.plan.grid.window(Context::now());
+                self.prove(&revised.name, window).await?;
+                let job = SweepJob {
+                    target: self.plan.target.clone(),
+                    property: self.plan.property.clone(),
+                    goal: revised.goal.clone(),
+                    name: revised.name.clone(),
+                    signer: self.storage.signer.clone(),
+                    grid: self.plan.grid.clone(),
+                    window,
+                    owners: self.owners.clone(),
+                    scope,
+                };
+                let done = sweep(&job, &self.hub, Context::now, &self.cancel, &self.progress).await;
+                total = total.and(done.map_err(|error| hub_fault(&error))?);
+                if self.cancel.is_cancelled() || !job.is_outdated(Context::now()) {
+                    break;
+                }
+            }
         }
         Ok(total)
     }
 
     /// Reads one byte through the link that twins are about to get: one that does not work reaches nobody.
-    async fn prove(&self, name: &str) -> Result<(), Fault> {
-        let window = self.plan.grid.window(Context::now());
+    async fn prove(&self, name: &str, window: Window) -> Result<(), Fault> {
         let Some(link) = self.storage.signer.sign(name, window) else { return Ok(()) };
         self.blobs.probe(link.expose()).await.map_err(|error| {
             let fault = store_fault(&error);

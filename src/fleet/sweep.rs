@@ -22,7 +22,10 @@ use super::{
 use crate::{
     follow::Follow,
     hub::{client::HubClient, error::HubError, governor::Urgency},
-    store::{grid::Grid, sas::LinkSigner},
+    store::{
+        grid::{Grid, Window},
+        sas::LinkSigner,
+    },
     time::plus,
 };
 
@@ -50,6 +53,8 @@ pub struct SweepJob {
     pub signer: LinkSigner,
     /// Which links are good.
     pub grid: Grid,
+    /// The validity of the links that it gives out, one of which was tried.
+    pub window: Window,
     /// Whose links are left alone.
     pub owners: Owners,
     /// Whom it serves.
@@ -66,9 +71,14 @@ impl SweepJob {
             scope: self.scope,
         }
     }
+
+    /// Whether links minted now would be others than those that it gives out.
+    pub fn is_outdated(&self, now: Timestamp) -> bool {
+        self.window != self.grid.window(now)
+    }
 }
 
-/// Sweeps until the hub, asked anew, names no twin that needs a link. `clock` tells the time, `cancel` ends the sweep before the next
+/// Sweeps until the hub, asked anew, names no twin that needs a link, or until its links are no longer those to give out. `clock` tells the time, `cancel` ends the sweep before the next
 /// write, and `progress` shows what is done so far.
 ///
 /// Fails as [`HubClient::query`] does, and when the hub fails for many devices in a row; what a single device's twin refuses is
@@ -85,7 +95,7 @@ pub async fn sweep(
         let round = Round { job, hub, clock, cancel, progress, state: Mutex::default(), written };
         let tally = round.all().await?;
         written += tally.written;
-        if tally.written == 0 || cancel.is_cancelled() {
+        if tally.written == 0 || cancel.is_cancelled() || job.is_outdated(clock()) {
             return Ok(Tally { written, ..tally });
         }
         tokio::select! {
@@ -133,6 +143,9 @@ impl Round<'_> {
                     ..state.tally.clone()
                 });
                 continuation = page.continuation;
+                if self.job.is_outdated((self.clock)()) {
+                    return Ok(state.tally.clone());
+                }
                 if continuation.is_none() || self.cancel.is_cancelled() {
                     break;
                 }
@@ -184,7 +197,7 @@ impl Round<'_> {
                 Verdict::Conflict => return Ok(Outcome::Conflict),
                 Verdict::Needs { expiry } => expiry,
             };
-            let link = self.job.signer.sign(&self.job.name, self.job.grid.window(now));
+            let link = self.job.signer.sign(&self.job.name, self.job.window);
             let Some(link) = link else { return Ok(Outcome::Left) };
             let patch = self.job.goal.patch(&self.job.property, &link, desired.as_ref());
             match self.hub.patch_twin(device, &patch, &etag, self.urgency(expiry, now)).await {

@@ -16,7 +16,7 @@ use crate::jobs::Jobs;
 use crate::physics::{Operation, Physics};
 use crate::query::Data;
 use crate::registry::{Device, Registry};
-use crate::settings::{QuerySettings, Settings};
+use crate::settings::{QuerySettings, Settings, TwinSettings};
 use crate::simulation::Simulation;
 use crate::state::Secrets;
 use crate::twins::Change;
@@ -32,6 +32,7 @@ pub(crate) struct Hub {
     pub jobs: Jobs,
     pub configurations: Configurations,
     pub queries: QuerySettings,
+    pub twins: TwinSettings,
     pub counters: Counters,
     pub faults: Faults,
     pub physics: Physics,
@@ -54,6 +55,7 @@ impl Hub {
             jobs: Jobs::new(settings.jobs.clone()).paced_by(&settings.limits),
             configurations: Configurations::new(settings.configurations.clone()),
             queries: settings.queries.clone(),
+            twins: settings.twins.clone(),
             counters: Counters::default(),
             faults: Faults::default(),
             physics: Physics::new(settings.limits.clone(), settings.primary_name()),
@@ -194,6 +196,11 @@ impl Hub {
     /// Changes a twin from the service side and tells the device what was asked for of its desired
     /// properties. Tags notify nobody.
     pub fn change_twin(&self, device: &mut Device, change: &Change, replace: bool) -> Result<(), HubError> {
+        let meant_for = change.desired_version.filter(|_| !self.twins.ignore_stale_version);
+        if meant_for.is_some_and(|version| version != device.twin.desired.version) {
+            let text = "The $version of the request is not the version of the desired properties";
+            return Err(HubError::new(ErrorCode::PreconditionFailed, text));
+        }
         let now = self.clock.now();
         if replace {
             device.twin.put(change, now)?;

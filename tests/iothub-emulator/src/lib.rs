@@ -52,7 +52,7 @@ pub use physics::{LimitError, Limits, Operation, Rate, Tier};
 pub use refused::{CallError, StartError};
 pub use route::Route;
 pub use seed::Seed;
-pub use settings::{ConfigurationSettings, JobSettings, QuerySettings, Settings};
+pub use settings::{ConfigurationSettings, JobSettings, QuerySettings, Settings, TwinSettings};
 pub use simulation::{AckContract, SimulatedAcks};
 pub use state::{Refusal, StateError};
 pub use tls::TlsError;

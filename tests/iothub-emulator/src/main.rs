@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use iothub_emulator::{
-    ConfigurationSettings, Emulator, JobSettings, Limits, QuerySettings, Seed, Settings, Tier,
+    ConfigurationSettings, Emulator, JobSettings, Limits, QuerySettings, Seed, Settings, Tier, TwinSettings,
     raise_open_files_limit,
 };
 use serde_json::{Value, json};
@@ -113,6 +113,10 @@ struct ServiceArguments {
     #[arg(long)]
     module_aggregates: bool,
 
+    /// Take a desired patch that names another `$version` than the current one; else it is refused with 412
+    #[arg(long)]
+    ignore_stale_version: bool,
+
     /// Let the twin of a job have any character, links included
     #[arg(long)]
     job_any_characters: bool,
@@ -131,6 +135,7 @@ impl ServiceArguments {
                 not_undefined_is_true: self.not_undefined_is_true,
                 module_aggregates: self.module_aggregates,
             },
+            twins: TwinSettings { ignore_stale_version: self.ignore_stale_version },
             jobs: JobSettings { any_characters: self.job_any_characters },
             configurations: ConfigurationSettings {
                 interval: Duration::from_secs(self.configuration_interval),

@@ -40,6 +40,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How queries are answered.
     pub queries: QuerySettings,
+    /// How twins are written.
+    pub twins: TwinSettings,
     /// How jobs are run.
     pub jobs: JobSettings,
     /// How configurations are evaluated.
@@ -75,6 +77,14 @@ pub struct ConfigurationSettings {
     pub interval: Duration,
 }
 
+/// What the documents leave open about writing twins.
+#[derive(Clone, Debug, Default)]
+pub struct TwinSettings {
+    /// Whether a desired patch is taken that names another `$version` than the current one. By default it is refused with
+    /// 412: the version "can be used to enforce consistency" ("Understand and use device twins in IoT Hub").
+    pub ignore_stale_version: bool,
+}
+
 impl Default for ConfigurationSettings {
     fn default() -> Self {
         Self { interval: Duration::from_mins(5) }
@@ -105,6 +115,7 @@ impl Default for Settings {
             clock: Clock::system(),
             limits: Limits::unlimited(),
             queries: QuerySettings::default(),
+            twins: TwinSettings::default(),
             jobs: JobSettings::default(),
             configurations: ConfigurationSettings::default(),
         }

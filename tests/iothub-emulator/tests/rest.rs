@@ -3,7 +3,7 @@
 mod common;
 
 use common::{HOUR, Hub};
-use iothub_emulator::{Clock, Effect, Fault, Outcome, Route, Settings, Timestamp, When};
+use iothub_emulator::{Clock, Effect, Fault, Outcome, Route, Settings, Timestamp, TwinSettings, When};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -235,4 +235,33 @@ async fn faults_happen_where_they_were_asked_for() {
     assert_eq!(counts.throttled(), 1);
     assert!(counts.requests[&(Route::PatchTwin, Outcome::Reset)] >= 2);
     hub.emulator.shutdown().await;
+}
+
+/// "Understand and use device twins in IoT Hub": the version can be used to enforce consistency. Clients that send whole twins
+/// back send the one that they have read (`hub.py` of the command line).
+#[tokio::test]
+async fn a_desired_version_is_one_to_be_met() {
+    for ignore_stale_version in [false, true] {
+        let twins = TwinSettings { ignore_stale_version };
+        let hub = Hub::with(Settings { twins, ..Settings::default() }).await;
+        hub.emulator.create_device("d1", &Value::Null).unwrap();
+        for (method, version, accepted) in [
+            ("PATCH", 1, true),
+            ("PATCH", 1, false),
+            ("PUT", 3, false),
+            ("PUT", 2, true),
+            ("PATCH", 2, false),
+        ] {
+            let before = hub.emulator.twin("d1").unwrap();
+            let body = json!({"properties": {"desired": {"a": version, "$version": version}}});
+            let answer = hub.call(method, "/twins/d1", &[], Some(body)).await;
+            if accepted || ignore_stale_version {
+                assert_eq!(answer.status, 200, "{method} {version}");
+                continue;
+            }
+            assert_eq!((answer.status, answer.header("iothub-errorcode")), (412, Some("PreconditionFailed")));
+            assert_eq!(hub.emulator.twin("d1").unwrap(), before, "{method} {version}");
+        }
+        hub.emulator.shutdown().await;
+    }
 }

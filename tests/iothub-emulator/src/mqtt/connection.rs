@@ -29,8 +29,9 @@ const MAX_SILENCE: Duration = Duration::from_secs(1767);
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
 /// Publishes that may wait for a slow device.
 const OUTBOX: usize = 256;
-/// Publishes of one device that the limits may delay; who sends more without waiting for answers is closed.
+/// Publishes of one device that the limits may delay, and their bytes; who sends more without waiting for answers is closed.
 const MAX_WAITING: usize = 1024;
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Read buffer to start with: most packets are small, and devices are many.
 const BUFFER: usize = 1024;
 
@@ -203,7 +204,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if wait.is_zero() && self.waiting.is_empty() {
             return self.carry_out(&request, publish, Ok(()));
         }
-        if self.waiting.len() >= MAX_WAITING {
+        let bytes = self.waiting.iter().map(|waiting| waiting.publish.payload.len()).sum::<usize>();
+        if self.waiting.len() >= MAX_WAITING || bytes + publish.payload.len() > MAX_WAITING_BYTES {
             return Err(Closed);
         }
         self.hub.counters.count_delayed();

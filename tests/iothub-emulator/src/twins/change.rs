@@ -10,6 +10,8 @@ use crate::error::HubError;
 pub(crate) struct Change {
     pub tags: Option<Map<String, Json>>,
     pub desired: Option<Map<String, Json>>,
+    /// The `$version` in the desired part: which one it is meant for.
+    pub desired_version: Option<u64>,
 }
 
 impl Change {
@@ -22,13 +24,15 @@ impl Change {
             Some(Json::Object(properties)) => section(properties, "desired")?,
             Some(_) => return Err(not_valid("'properties' must be an object")),
         };
+        let version = desired.as_ref().and_then(|desired| desired.get("$version"));
+        let desired_version = version.and_then(Json::as_u64);
         if let Some(desired) = &mut desired {
             desired.retain(|key, _| key != "$version" && key != "$metadata");
         }
         for section in [&tags, &desired].into_iter().flatten() {
             limits::check_patch(section)?;
         }
-        Ok(Self { tags, desired })
+        Ok(Self { tags, desired, desired_version })
     }
 
     /// What the device is told: the desired part as the service sent it, and the version that it made.
@@ -83,6 +87,7 @@ mod tests {
         let change = Change::parse(&whole).unwrap();
         assert_eq!(change.tags, json!({"a": null}).as_object().cloned());
         assert_eq!(change.desired, json!({"b": 1}).as_object().cloned());
+        assert_eq!(change.desired_version, Some(4));
         assert_eq!(change.notification(9), json!({"b": 1, "$version": 9}).as_object().cloned());
     }
 
@@ -94,7 +99,10 @@ mod tests {
             json!({"properties": {"reported": {"a": 1}}}),
         ] {
             let change = Change::parse(&body).unwrap();
-            assert!(change.tags.is_none() && change.desired.is_none(), "{body}");
+            assert!(
+                change.tags.is_none() && change.desired.is_none() && change.desired_version.is_none(),
+                "{body}"
+            );
             assert!(change.notification(1).is_none());
         }
     }

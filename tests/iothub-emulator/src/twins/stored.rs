@@ -170,6 +170,7 @@ mod tests {
             let change = Change {
                 tags: change["tags"].as_object().cloned(),
                 desired: change["properties"]["desired"].as_object().cloned(),
+                desired_version: None,
             };
             twin.patch(&change, at(second)).unwrap();
         }
