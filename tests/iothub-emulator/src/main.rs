@@ -96,6 +96,7 @@ struct Arguments {
 
 /// Numbers of the service side, and what the documents leave open about it.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct ServiceArguments {
     /// Most rows of a page of a query
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = positive)]
