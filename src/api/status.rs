@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The state of a rollout. Nothing here is read back as truth: a wiped status is computed again from twins and blobs.
+/// The state of a rollout. A wiped status is computed again from twins and blobs; what is read back are the account, the hub and the asset, so that none of them goes unnoticed when it is another or lost.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BlobRolloutStatus {
