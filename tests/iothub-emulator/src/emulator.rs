@@ -132,7 +132,7 @@ impl Emulator {
     /// Creates a device, or a module of one by `{device}/{module}`, with these tags (an object, or null for none) and
     /// gives its connection string, a secret.
     pub fn create_device(&self, id: &str, tags: &Value) -> Result<String, CallError> {
-        let change = Change::parse(&json!({ "tags": tags }))?;
+        let change = Change::parse(json!({ "tags": tags }))?;
         self.hub.create(DeviceId::parse_any(id)?, IdentityUpdate::generated(), |device| {
             if change.tags.is_some() {
                 self.hub.change_twin(device, &change, false)?;
@@ -190,7 +190,7 @@ impl Emulator {
     /// Patches the twin of a device, or of a module by `{device}/{module}`, as `PATCH /twins/…` does, its notification
     /// included, without a request being counted.
     pub fn patch_twin(&self, id: &str, patch: &Value) -> Result<(), CallError> {
-        let change = Change::parse(patch)?;
+        let change = Change::parse(patch.clone())?;
         Ok(self.hub.write(id, |device| self.hub.change_twin(device, &change, false))?)
     }
 

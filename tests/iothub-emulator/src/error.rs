@@ -148,7 +148,7 @@ impl HubError {
     pub fn service_body(&self, now: Timestamp) -> Value {
         json!({
             "Message": format!("ErrorCode:{};{}", self.code.name(), self.text),
-            "ExceptionMessage": format!("Tracking ID:{}-G:0-TimeStamp:{}", tracking_id(), now.american()),
+            "ExceptionMessage": format!("Tracking ID:{}-G:0-TimeStamp:{}", random::request_id(), now.american()),
         })
     }
 
@@ -156,15 +156,11 @@ impl HubError {
     pub fn device_body(&self, now: Timestamp) -> Value {
         json!({
             "errorCode": self.code.number(),
-            "trackingId": format!("{}-G:0-TimeStamp:{}", tracking_id(), now.american()),
+            "trackingId": format!("{}-G:0-TimeStamp:{}", random::request_id(), now.american()),
             "message": self.text,
             "timestampUtc": now.to_string(),
         })
     }
-}
-
-fn tracking_id() -> String {
-    format!("{:032x}", u128::from_be_bytes(random::bytes()))
 }
 
 #[cfg(test)]

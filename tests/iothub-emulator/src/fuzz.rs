@@ -73,8 +73,9 @@ pub fn twin_patch(input: &[u8]) -> Result<bool, String> {
         "properties": {"desired": {"a": {"b": {"c": "x"}, "l": [1, "two"]}, "n": 1.5, "k": true}},
     });
     let mut twin = Twin::new(NOW);
-    let patched =
-        |twin: &mut Twin, body: &Value| -> Result<(), HubError> { twin.patch(&Change::parse(body)?, NOW) };
+    let patched = |twin: &mut Twin, body: &Value| -> Result<(), HubError> {
+        twin.patch(&Change::parse(body.clone())?, NOW)
+    };
     patched(&mut twin, &first).map_err(|error| error.text)?;
     let before = content(&twin);
     if patched(&mut twin, &body).is_err() {
@@ -216,7 +217,7 @@ fn few_devices() -> Result<Registry, HubError> {
         registry.create(DeviceId::parse(id)?, IdentityUpdate::generated(), NOW, |device| {
             let body =
                 json!({"tags": {"site": site}, "properties": {"desired": {"blob": {"uri": id, "n": 1.5}}}});
-            device.twin.patch(&Change::parse(&body)?, NOW)
+            device.twin.patch(&Change::parse(body)?, NOW)
         })?;
     }
     Ok(registry)

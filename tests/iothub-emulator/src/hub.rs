@@ -225,7 +225,7 @@ impl Hub {
 
     /// Patches the twins of all devices, one after the other; gives their number. One that gets too large stops it.
     pub fn patch_all(&self, patch: &Value) -> Result<u64, HubError> {
-        let change = Change::parse(patch)?;
+        let change = Change::parse(patch.clone())?;
         let mut count = 0;
         let mut refused = None;
         self.registry.scan_mut(|device| match self.change_twin(device, &change, false) {

@@ -1,5 +1,7 @@
 //! The service API's operations, by method and path.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
@@ -76,20 +78,19 @@ type Table = &'static [(&'static str, Route)];
 /// where the route has none.
 pub(crate) fn resolve(method: &str, path: &str) -> Result<(Route, String), HubError> {
     let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let (table, ids): (Table, Vec<&str>) = match steps.as_slice() {
-        ["devices"] => (&[("GET", Route::ListDevices), ("POST", Route::BulkDevices)], vec![]),
-        ["devices", "query"] if method == "POST" => (&[("POST", Route::Query)], vec![]),
-        ["devices", id] => (
-            &[("GET", Route::GetDevice), ("PUT", Route::PutDevice), ("DELETE", Route::DeleteDevice)],
-            vec![id],
-        ),
-        ["devices", id, "modules"] => (&[("GET", Route::ListModules)], vec![id]),
+    let (table, ids): (Table, &[&str]) = match steps.as_slice() {
+        ["devices"] => (&[("GET", Route::ListDevices), ("POST", Route::BulkDevices)], &[]),
+        ["devices", "query"] if method == "POST" => (&[("POST", Route::Query)], &[]),
+        ["devices", id] => {
+            (&[("GET", Route::GetDevice), ("PUT", Route::PutDevice), ("DELETE", Route::DeleteDevice)], &[*id])
+        }
+        ["devices", id, "modules"] => (&[("GET", Route::ListModules)], &[*id]),
         ["devices", id, "modules", module] => (
             &[("GET", Route::GetModule), ("PUT", Route::PutModule), ("DELETE", Route::DeleteModule)],
-            vec![id, module],
+            &[*id, *module],
         ),
         ["twins", id] => {
-            (&[("GET", Route::GetTwin), ("PATCH", Route::PatchTwin), ("PUT", Route::PutTwin)], vec![id])
+            (&[("GET", Route::GetTwin), ("PATCH", Route::PatchTwin), ("PUT", Route::PutTwin)], &[*id])
         }
         ["twins", id, "modules", module] => (
             &[
@@ -97,39 +98,45 @@ pub(crate) fn resolve(method: &str, path: &str) -> Result<(Route, String), HubEr
                 ("PATCH", Route::PatchModuleTwin),
                 ("PUT", Route::PutModuleTwin),
             ],
-            vec![id, module],
+            &[*id, *module],
         ),
-        ["statistics", "devices"] => (&[("GET", Route::DeviceStatistics)], vec![]),
-        ["statistics", "service"] => (&[("GET", Route::ServiceStatistics)], vec![]),
+        ["statistics", "devices"] => (&[("GET", Route::DeviceStatistics)], &[]),
+        ["statistics", "service"] => (&[("GET", Route::ServiceStatistics)], &[]),
         ["devices", id, "applyConfigurationContent"] => {
-            (&[("POST", Route::ApplyConfigurationContent)], vec![id])
+            (&[("POST", Route::ApplyConfigurationContent)], &[*id])
         }
-        ["configurations"] => (&[("GET", Route::ListConfigurations)], vec![]),
-        ["configurations", "testQueries"] => (&[("POST", Route::TestConfigurationQueries)], vec![]),
+        ["configurations"] => (&[("GET", Route::ListConfigurations)], &[]),
+        ["configurations", "testQueries"] => (&[("POST", Route::TestConfigurationQueries)], &[]),
         ["configurations", id] => (
             &[
                 ("GET", Route::GetConfiguration),
                 ("PUT", Route::PutConfiguration),
                 ("DELETE", Route::DeleteConfiguration),
             ],
-            vec![id],
+            &[*id],
         ),
-        ["jobs", "v2", "query"] => (&[("GET", Route::ListJobs)], vec![]),
-        ["jobs", "v2", id] => (&[("GET", Route::GetJob), ("PUT", Route::PutJob)], vec![id]),
-        ["jobs", "v2", id, "cancel"] => (&[("POST", Route::CancelJob)], vec![id]),
+        ["jobs", "v2", "query"] => (&[("GET", Route::ListJobs)], &[]),
+        ["jobs", "v2", id] => (&[("GET", Route::GetJob), ("PUT", Route::PutJob)], &[*id]),
+        ["jobs", "v2", id, "cancel"] => (&[("POST", Route::CancelJob)], &[*id]),
         _ => return Err(HubError::new(ErrorCode::NotFound, "This emulator serves no such path")),
     };
-    let ids = ids.into_iter().map(id).collect::<Result<Vec<_>, _>>()?;
+    let mut name = String::new();
+    for (at, step) in ids.iter().enumerate() {
+        if at > 0 {
+            name.push('/');
+        }
+        name.push_str(&id(step)?);
+    }
     match table.iter().find(|(allowed, _)| *allowed == method) {
-        Some((_, route)) => Ok((*route, ids.join("/"))),
+        Some((_, route)) => Ok((*route, name)),
         None => Err(HubError::new(ErrorCode::MethodNotAllowed, "This path is not served for this method")),
     }
 }
 
 /// One id of a path, decoded. None has a slash, which is what parts a module's id from its device's.
-fn id(text: &str) -> Result<String, HubError> {
+fn id(text: &str) -> Result<Cow<'_, str>, HubError> {
     match percent_decode_str(text).decode_utf8() {
-        Ok(id) if !id.contains('/') => Ok(id.into_owned()),
+        Ok(id) if !id.contains('/') => Ok(id),
         Ok(_) => Err(HubError::invalid("An id in the path contains a slash")),
         Err(_) => Err(HubError::invalid("An id in the path is not UTF-8")),
     }
@@ -158,6 +165,7 @@ mod tests {
             ("POST", "/devices", Some((Route::BulkDevices, ""))),
             ("GET", "/statistics/devices", Some((Route::DeviceStatistics, ""))),
             ("GET", "/twins/d1/modules", None),
+            ("GET", "/twins//modules/m", Some((Route::GetModuleTwin, "/m"))),
             ("PUT", "/configurations/a%2Bb", Some((Route::PutConfiguration, "a+b"))),
             ("POST", "/configurations/testQueries", Some((Route::TestConfigurationQueries, ""))),
             ("PUT", "/jobs/v2/j-1", Some((Route::PutJob, "j-1"))),

@@ -83,9 +83,8 @@ pub(crate) fn seed(hub: &Hub, seed: &Seed, existing: Existing) -> Result<(), Hub
 /// Fills the twin of the device with this number.
 fn fill(hub: &Hub, seed: &Seed, device: &mut Device, number: u32) -> Result<(), HubError> {
     let filled = |template: &Value| template::fill_json(template, number);
-    let change = Change::parse(
-        &json!({"tags": filled(&seed.tags), "properties": {"desired": filled(&seed.desired)}}),
-    )?;
+    let change =
+        Change::parse(json!({"tags": filled(&seed.tags), "properties": {"desired": filled(&seed.desired)}}))?;
     if change.tags.is_some() || change.desired.is_some() {
         hub.change_twin(device, &change, false)?;
     }

@@ -74,7 +74,7 @@ fn settings(members: &Map<String, Value>) -> Result<Vec<Setting>, HubError> {
         if path.is_empty() && !value.is_object() {
             return Err(wrong("properties.desired must be an object"));
         }
-        Change::parse(&patch([(&path, value)])).map_err(|error| wrong(&error.text))?;
+        Change::parse(patch([(&path, value)])).map_err(|error| wrong(&error.text))?;
         settings.push(Setting { path, value: value.clone() });
     }
     Ok(settings)

@@ -60,11 +60,11 @@ fn write(hub: &Hub, module: &mut Device, setting: &Setting) -> Result<(), HubErr
     }
     if setting.path.is_empty() {
         let whole = json!({ "properties": { "desired": setting.value } });
-        return hub.change_twin(module, &Change::parse(&whole)?, true);
+        return hub.change_twin(module, &Change::parse(whole)?, true);
     }
     // What was there is removed first: a patch alone would merge the two.
     if held.is_some_and(|held| held.is_object()) {
-        hub.change_twin(module, &Change::parse(&patch([(&setting.path, &Value::Null)]))?, false)?;
+        hub.change_twin(module, &Change::parse(patch([(&setting.path, &Value::Null)]))?, false)?;
     }
-    hub.change_twin(module, &Change::parse(&patch([(&setting.path, &setting.value)]))?, false)
+    hub.change_twin(module, &Change::parse(patch([(&setting.path, &setting.value)]))?, false)
 }

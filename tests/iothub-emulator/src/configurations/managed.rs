@@ -109,5 +109,5 @@ fn holds(device: &Device, path: &Path, value: &Value) -> bool {
 
 /// Reads a patch that [`Wanted::change`] made.
 pub(super) fn as_change(patch: &Value) -> Option<Change> {
-    Change::parse(patch).ok()
+    Change::parse(patch.clone()).ok()
 }

@@ -118,7 +118,7 @@ fn twin_change(body: &Value, settings: &JobSettings) -> Result<Change, HubError>
     if twin.get("etag").and_then(Value::as_str) != Some("*") {
         return Err(HubError::invalid("updateTwin must have the etag \"*\""));
     }
-    let change = Change::parse(twin)?;
+    let change = Change::parse(twin.clone())?;
     if !settings.any_characters {
         for section in [&change.tags, &change.desired].into_iter().flatten() {
             check_characters(section)?;

@@ -53,7 +53,7 @@ fn fleet() -> Registry {
         let body = json!({"capabilities": {"iotEdge": id == "e"}});
         let id = DeviceId::parse(id).unwrap();
         let update = IdentityUpdate::parse(&id, &body).unwrap();
-        let change = Change::parse(&json!({"tags": tags, "properties": {"desired": desired}})).unwrap();
+        let change = Change::parse(json!({"tags": tags, "properties": {"desired": desired}})).unwrap();
         let fill = |device: &mut Device| {
             let applied = match device.identity.id.as_str() {
                 "b" => Some(true),
@@ -80,7 +80,7 @@ fn three_modules() -> Registry {
         [("a", "m1", json!({"t": 1})), ("a", "m2", json!({})), ("a-b", "m1", json!({"t": 2}))]
     {
         let id = DeviceId::of_module(device, module).unwrap();
-        let change = Change::parse(&json!({ "tags": tags })).unwrap();
+        let change = Change::parse(json!({ "tags": tags })).unwrap();
         modules
             .create(id, IdentityUpdate::generated(), now, |module| module.twin.patch(&change, now))
             .unwrap();

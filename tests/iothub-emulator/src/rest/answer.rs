@@ -10,6 +10,9 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorCode, HubError};
 use crate::random;
 
+/// Room that most answers have enough of: a twin with a link and its ack.
+const USUAL_BYTES: usize = 4096;
+
 pub(super) const ERROR_CODE: HeaderName = HeaderName::from_static("iothub-errorcode");
 
 /// What an operation answers when it succeeds.
@@ -28,7 +31,9 @@ pub(super) struct Answer {
 impl Answer {
     /// With a document for its body. No document of ours can fail to be one.
     pub fn json(body: &impl Serialize) -> Self {
-        Self { body: Some(serde_json::to_vec(body).unwrap_or_default().into()), ..Self::default() }
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        let written = serde_json::to_writer(&mut bytes, body);
+        Self { body: written.is_ok().then(|| bytes.into()), ..Self::default() }
     }
 
     /// Bytes of the body.
@@ -85,8 +90,7 @@ fn respond(status: StatusCode, body: Option<Bytes>) -> Response<AnswerBody> {
     }
     headers.insert(SERVER, HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
     headers.insert(VARY, HeaderValue::from_static("Origin"));
-    let request_id = format!("{:032x}", u128::from_be_bytes(random::bytes()));
-    set(&mut response, HeaderName::from_static("x-ms-request-id"), &request_id);
+    set(&mut response, HeaderName::from_static("x-ms-request-id"), &random::request_id());
     response
 }
 

@@ -151,7 +151,7 @@ impl<'a> Entry<'a> {
                 hub.physics.check_quota(&hub.clock)?;
                 hub.write(&key, |device| {
                     self.etag(&["twinETag"])?.check(&twin_etag(&device.twin), &key)?;
-                    hub.change_twin(device, &Change::parse(self.body)?, false)
+                    hub.change_twin(device, &Change::parse(self.body.clone())?, false)
                 })?;
                 // As a PATCH of the same.
                 hub.physics.charge(self.body.to_string().len(), &hub.clock);
@@ -167,7 +167,7 @@ impl<'a> Entry<'a> {
 
     /// Writes tags and desired properties, if the entry has any beside the identity.
     fn write_twin(&self, hub: &Hub, device: &mut Device) -> Result<(), HubError> {
-        let change = Change::parse(self.body)?;
+        let change = Change::parse(self.body.clone())?;
         if change.tags.is_some() || change.desired.is_some() {
             hub.change_twin(device, &change, false)?;
         }

@@ -14,7 +14,7 @@ pub(super) fn get(hub: &Hub, id: &str) -> Result<Answer, HubError> {
 
 /// PATCH merges, PUT replaces the sections that it names; both answer the whole twin.
 pub(super) fn write(hub: &Hub, id: &str, request: &Request, replace: bool) -> Result<Answer, HubError> {
-    let change = Change::parse(&request.json()?)?;
+    let change = Change::parse(request.json()?)?;
     let precondition = Precondition::of(&request.headers);
     hub.write(id, |device| {
         precondition.check(&twin_etag(&device.twin), id)?;

@@ -16,18 +16,18 @@ pub(crate) struct Change {
 
 impl Change {
     /// Reads `{"tags": {…}?, "properties": {"desired": {…}}?}`.
-    pub fn parse(body: &Json) -> Result<Self, HubError> {
-        let body = body.as_object().ok_or_else(|| not_valid("it is not a JSON object"))?;
-        let tags = section(body, "tags")?;
-        let mut desired = match body.get("properties") {
+    pub fn parse(body: Json) -> Result<Self, HubError> {
+        let Json::Object(mut body) = body else { return Err(not_valid("it is not a JSON object")) };
+        let tags = section(&mut body, "tags")?;
+        let mut desired = match body.get_mut("properties") {
             None | Some(Json::Null) => None,
             Some(Json::Object(properties)) => section(properties, "desired")?,
             Some(_) => return Err(not_valid("'properties' must be an object")),
         };
-        let version = desired.as_ref().and_then(|desired| desired.get("$version"));
-        let desired_version = version.and_then(Json::as_u64);
+        let mut desired_version = None;
         if let Some(desired) = &mut desired {
-            desired.retain(|key, _| key != "$version" && key != "$metadata");
+            desired_version = desired.remove("$version").and_then(|version| version.as_u64());
+            desired.remove("$metadata");
         }
         for section in [&tags, &desired].into_iter().flatten() {
             limits::check_patch(section)?;
@@ -58,10 +58,10 @@ pub(crate) fn checked_reported_patch(patch: Json) -> Result<Map<String, Json>, H
     Ok(patch)
 }
 
-fn section(parent: &Map<String, Json>, name: &str) -> Result<Option<Map<String, Json>>, HubError> {
-    match parent.get(name) {
+fn section(parent: &mut Map<String, Json>, name: &str) -> Result<Option<Map<String, Json>>, HubError> {
+    match parent.remove(name) {
         None | Some(Json::Null) => Ok(None),
-        Some(Json::Object(section)) => Ok(Some(section.clone())),
+        Some(Json::Object(section)) => Ok(Some(section)),
         Some(_) => Err(not_valid(&format!("'{name}' must be an object"))),
     }
 }
@@ -84,7 +84,7 @@ mod tests {
                 "reported": {"c": 1},
             },
         });
-        let change = Change::parse(&whole).unwrap();
+        let change = Change::parse(whole).unwrap();
         assert_eq!(change.tags, json!({"a": null}).as_object().cloned());
         assert_eq!(change.desired, json!({"b": 1}).as_object().cloned());
         assert_eq!(change.desired_version, Some(4));
@@ -98,7 +98,7 @@ mod tests {
             json!({"tags": null, "properties": null}),
             json!({"properties": {"reported": {"a": 1}}}),
         ] {
-            let change = Change::parse(&body).unwrap();
+            let change = Change::parse(body.clone()).unwrap();
             assert!(
                 change.tags.is_none() && change.desired.is_none() && change.desired_version.is_none(),
                 "{body}"
@@ -119,7 +119,7 @@ mod tests {
             json!({"properties": {"desired": {"$x": 1}}}),
             json!({"tags": {"$version": 1}}),
         ] {
-            assert!(Change::parse(&body).is_err(), "{body}");
+            assert!(Change::parse(body.clone()).is_err(), "{body}");
         }
         for payload in ["", " ", "[]", "{", "{\"$version\":1}"] {
             assert!(reported_patch(payload.as_bytes()).is_err(), "{payload}");

@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn change(body: &Json) -> Change {
-        Change::parse(body).unwrap()
+        Change::parse(body.clone()).unwrap()
     }
 
     #[test]

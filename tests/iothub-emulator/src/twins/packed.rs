@@ -79,7 +79,9 @@ impl Packed {
         if tree.is_empty() {
             return (Self::default(), None);
         }
-        let (mut steps, mut slots, mut stamps) = (Vec::new(), Vec::new(), Vec::new());
+        let nodes = tree.count();
+        let (mut steps, mut stamps) = (Vec::with_capacity(nodes), Vec::with_capacity(nodes));
+        let mut slots = Vec::with_capacity(nodes);
         write(tree, &mut steps, &mut slots, &mut stamps);
         let shape = SHAPES.share(Shape(steps.into()));
         let content = CONTENTS.share(Content { shape, slots: slots.into() });

@@ -44,9 +44,9 @@ impl<T: ?Sized + Eq + Hash> Pool<T> {
         }
         if values.len() >= *tidy_at {
             values.retain(|value| Arc::strong_count(value) > 1);
-            values.shrink_to(values.len() + SLACK);
             // A quarter more than are in use: what is kept for nothing stays small, and so does the tidying.
             *tidy_at = values.len() + values.len() / 4 + SLACK;
+            values.shrink_to(*tidy_at);
         }
         let new: Arc<T> = value.into();
         values.insert(new.clone());

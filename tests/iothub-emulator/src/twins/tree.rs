@@ -41,6 +41,13 @@ impl Children {
         self.0.is_empty()
     }
 
+    /// Number of nodes in all of the tree.
+    pub fn count(&self) -> usize {
+        let below =
+            |node: &Node| if let Value::Object(children) = &node.value { children.count() } else { 0 };
+        self.0.iter().map(|(_, node)| 1 + below(node)).sum()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.0.iter().map(|(key, node)| (&**key, node))
     }
