@@ -63,7 +63,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: a twin has a dozen of these, and all of `write!` took as long as the rest of its JSON.
+        // Digit by digit: a twin has a dozen of these, and `write!` took nearly half of the time that its JSON takes.
         let mut text = *b"0000-00-00T00:00:00.0000000Z";
         let (year, month, day) = civil_date(self.unix_seconds() / SECONDS_PER_DAY);
         let (hour, minute, second) = time_of_day(self.unix_seconds());
