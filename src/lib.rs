@@ -3,10 +3,11 @@
 //! The asset goes to Blob Storage, the twin of every targeted device gets a link to it, and the devices' answers are mirrored
 //! into the status of the custom resource [`api::BlobRollout`]. Twins and blobs are the truth; nothing else is stored.
 //!
-//! The way of the data: [`controller`] observes ([`source`], [`store`], [`fleet`]), decides, acts and reports.
+//! The way of the data: [`controller`] observes ([`source`], [`storage`], [`fleet`]), decides, acts and reports.
 
 pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod controller;
 pub mod fleet;
 pub mod follow;
@@ -16,6 +17,6 @@ pub mod metrics;
 pub mod redact;
 pub mod secret;
 pub mod source;
-pub mod store;
+pub mod storage;
 pub mod telemetry;
 pub mod time;

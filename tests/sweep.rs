@@ -11,7 +11,7 @@ use blobrollout::{
         sweep::{SweepJob, sweep},
     },
     hub::{client::HubClient, connection::HubConnection, pool::HubPool, sku::Rates},
-    store::{
+    storage::{
         grid::{Grid, GridSeed},
         key::AccountKey,
         sas::LinkSigner,

@@ -18,7 +18,7 @@ use crate::{
     api::{BlobRollout, conditions::Reason},
     fleet::{counts, failures},
     hub::{client::HubClient, error::HubError},
-    store::{BlobStore, StoreError},
+    storage::{BlobStore, StoreError},
 };
 
 /// Does what `plan` says; safe to repeat.

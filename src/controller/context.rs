@@ -90,7 +90,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::store::link::BlobUri;
+    use crate::storage::link::BlobUri;
 
     fn rollout(name: &str, meta: &Value, property: &str, base64: &str) -> Arc<BlobRollout> {
         let mut object = json!({

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{Intent, conditions::Reason},
     fleet::{Goal, Tally, Target},
-    store::{
+    storage::{
         grid::{Grid, GridSeed},
         link::BlobUri,
     },

@@ -59,7 +59,7 @@ pub async fn run(
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        storage_http: crate::store::http_client()?,
+        storage_http: crate::storage::http_client()?,
         hubs: HubPool::new(crate::hub::transport::http_client()?),
         memory: Memory::default(),
         rollouts: reader.clone(),

@@ -14,7 +14,7 @@ use crate::{
     fleet::Owners,
     hub::{client::HubClient, connection::HubConnection},
     source::{self, objects},
-    store::{BlobStore, StorageAccount, sas::LinkSigner},
+    storage::{BlobStore, StorageAccount, sas::LinkSigner},
 };
 
 /// The clients that go with what was seen; the decision does not get them.

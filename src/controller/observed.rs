@@ -11,7 +11,7 @@ use crate::{
     api::{BlobRolloutStatus, Intent},
     fleet::{Counts, FailureSample, Owners, Tally},
     hub::sku::Rates,
-    store::{StoredBlob, sas::LinkSigner},
+    storage::{StoredBlob, sas::LinkSigner},
     time::plus,
 };
 

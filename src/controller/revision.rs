@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{Intent, conditions::Reason},
-    store::{BlobMetadata, BlobProperties, StoredBlob},
+    storage::{BlobMetadata, BlobProperties, StoredBlob},
     time::{TICK, parse_ts, plus, whole_ticks},
 };
 

@@ -22,7 +22,7 @@ use crate::{
         sweep::{SweepJob, sweep},
     },
     hub::client::HubClient,
-    store::{BlobStore, grid::Window},
+    storage::{BlobStore, grid::Window},
 };
 
 /// Begins `plan` in place of the sweep that runs.

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::store::link::BlobUri;
+use crate::storage::link::BlobUri;
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

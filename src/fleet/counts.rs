@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{query, target::Target};
 use crate::{
     hub::{client::HubClient, error::HubError},
-    store::link::BlobUri,
+    storage::link::BlobUri,
 };
 
 /// The fleet in numbers: linked = received + failed + pending.

@@ -3,7 +3,7 @@
 use super::{query, tally::SAMPLES, target::Target};
 use crate::{
     hub::{client::HubClient, error::HubError, governor::Urgency},
-    store::link::BlobUri,
+    storage::link::BlobUri,
 };
 
 /// A device that did not get or cannot use the revision.

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    store::link::{BlobUri, Link},
+    storage::link::{BlobUri, Link},
     time::ts,
 };
 

@@ -4,7 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use super::{goal::Goal, owners::Owners};
-use crate::store::{
+use crate::storage::{
     grid::Grid,
     link::{BlobUri, Link},
     sas::LinkSigner,
@@ -81,7 +81,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::{grid::GridSeed, key::AccountKey};
+    use crate::storage::{grid::GridSeed, key::AccountKey};
 
     const CONTAINER: &str = "https://account.blob.core.windows.net/rollouts";
 

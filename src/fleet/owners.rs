@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::store::link::BlobUri;
+use crate::storage::link::BlobUri;
 
 /// The live rollouts whose links are left alone, by container and path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use super::{goal::Goal, judge::Scope};
-use crate::store::link::BlobUri;
+use crate::storage::link::BlobUri;
 
 /// What a twin says of a device that holds no connection (IoT Hub docs, "Understand the identity registry": up to five minutes late).
 pub const DISCONNECTED: &str = "Disconnected";

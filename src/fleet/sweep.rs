@@ -22,7 +22,7 @@ use super::{
 use crate::{
     follow::Follow,
     hub::{client::HubClient, error::HubError, governor::Urgency},
-    store::{
+    storage::{
         grid::{Grid, Window},
         sas::LinkSigner,
     },

@@ -12,7 +12,7 @@ use blobrollout::{
     },
     fleet::{Counts, Owners, Tally},
     follow::Follow,
-    store::{BlobMetadata, StoredBlob, key::AccountKey, sas::LinkSigner},
+    storage::{BlobMetadata, StoredBlob, key::AccountKey, sas::LinkSigner},
 };
 use bytes::Bytes;
 use k8s_openapi::jiff::Timestamp;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blobrollout::{
     follow::Follow,
-    store::{BlobStore, StorageAccount, StoreError},
+    storage::{BlobStore, StorageAccount, StoreError},
 };
 use bytes::Bytes;
 

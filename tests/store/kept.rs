@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blobrollout::{
     follow::Follow,
-    store::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, StoreError, StoredBlob},
+    storage::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, StoreError, StoredBlob},
 };
 use bytes::Bytes;
 use k8s_openapi::jiff::Timestamp;

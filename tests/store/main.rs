@@ -7,7 +7,7 @@ mod kept;
 mod trust;
 mod wire;
 
-use blobrollout::store::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, http_client};
+use blobrollout::storage::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, http_client};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use standins::{Azurite, AzuriteOptions, Toolchain};
