@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     api::BlobRollout,
+    clock::Clock,
     controller::{context::Options, driver},
     health::{self, Health},
     metrics::Metrics,
@@ -110,6 +111,7 @@ async fn operate(args: RunArgs) -> Result<(), CliError> {
         namespace: args.namespace,
         clock_skew: args.clock_skew,
         allow_http_storage: args.allow_http_storage,
+        clock: Clock::system(),
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

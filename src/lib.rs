@@ -3,7 +3,8 @@
 //! The asset goes to Blob Storage, the twin of every targeted device gets a link to it, and the devices' answers are mirrored
 //! into the status of the custom resource [`api::BlobRollout`]. Twins and blobs are the truth; nothing else is stored.
 //!
-//! The way of the data: [`controller`] observes ([`source`], [`storage`], [`fleet`]), decides, acts and reports.
+//! The way of the data: [`controller`] observes, [`rollout`] plans (pure), the controller's supervisor keeps [`tasks`] in step with the
+//! plan, and the status is reported. Tasks ask [`storage`], [`hub`] and [`source`]; what they find is the next plan's facts.
 
 pub mod api;
 pub mod cli;
@@ -15,8 +16,10 @@ pub mod health;
 pub mod hub;
 pub mod metrics;
 pub mod redact;
+pub mod rollout;
 pub mod secret;
 pub mod source;
 pub mod storage;
+pub mod tasks;
 pub mod telemetry;
 pub mod time;

@@ -18,8 +18,7 @@ use crate::{
         conditions::{READY, is_true},
         status::DevicesStatus,
     },
-    controller::decide::Plan,
-    fleet::Tally,
+    rollout::Plan,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,7 +35,7 @@ struct ByState {
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    passes: Family<ByReason, Counter>,
+    reconciles: Family<ByReason, Counter>,
     twin_writes: Counter,
     devices: Family<ByState, Gauge>,
     rollouts: Family<ByState, Gauge>,
@@ -55,8 +54,12 @@ struct Seen {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("blobrollout");
-        let passes = Family::default();
-        registry.register("passes", "Passes over a rollout, by the reason of Ready after it", passes.clone());
+        let reconciles = Family::default();
+        registry.register(
+            "reconciles",
+            "Reconciles of a rollout, by the reason of Ready after it",
+            reconciles.clone(),
+        );
         let twin_writes = Counter::default();
         registry.register("twin_writes", "Twins written", twin_writes.clone());
         let devices = Family::default();
@@ -71,7 +74,7 @@ impl Default for Metrics {
         );
         Self {
             registry: Arc::new(registry),
-            passes,
+            reconciles,
             twin_writes,
             devices,
             rollouts,
@@ -82,23 +85,23 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A sweep has ended.
-    pub fn swept(&self, tally: &Tally) {
-        self.twin_writes.inc_by(tally.written);
+    /// A twin has been written.
+    pub fn twin_written(&self) {
+        self.twin_writes.inc();
     }
 
-    /// A pass has ended.
-    pub fn observed(&self, object: &BlobRollout, plan: &Plan) {
+    /// A reconcile has ended.
+    pub fn reconciled(&self, object: &BlobRollout, plan: &Plan) {
         let conditions = &plan.status.conditions;
         let reason = conditions.iter().find(|condition| condition.type_ == READY);
         let reason = reason.map(|condition| condition.reason.clone()).unwrap_or_default();
-        self.passes.get_or_create(&ByReason { reason }).inc();
-        let expires = plan.status.sas.as_ref().and_then(|sas| crate::time::parse_ts(&sas.expires_at));
+        self.reconciles.get_or_create(&ByReason { reason }).inc();
+        let expires = plan.status.sas.as_ref().and_then(|sas| sas.expiry_time.as_ref());
         let seen = Seen {
             ready: is_true(conditions, READY),
             devices: plan.status.devices.clone().unwrap_or_default(),
             expires: expires
-                .map(k8s_openapi::jiff::Timestamp::as_second)
+                .map(|time| time.0.as_second())
                 .and_then(|second| i32::try_from(second).ok())
                 .map(f64::from),
         };
@@ -124,6 +127,8 @@ impl Metrics {
             ("pending", devices(|d| d.pending)),
             ("unreachable", devices(|d| d.unreachable)),
             ("conflicted", devices(|d| d.conflicted)),
+            ("refused", devices(|d| d.refused)),
+            ("remaining", devices(|d| d.remaining)),
         ] {
             self.devices.get_or_create(&ByState { state }).set(count);
         }

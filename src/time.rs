@@ -50,6 +50,12 @@ pub fn minus(at: Timestamp, by: Duration) -> Timestamp {
     at.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
+/// When something that was last done at `last` is due again. A time in the future comes from a clock that was set back, and says
+/// nothing: it is due now.
+pub fn due(last: Timestamp, period: Duration, now: Timestamp) -> Timestamp {
+    if last > now { minus(now, Duration::from_secs(1)) } else { plus(last, period) }
+}
+
 /// Reads a duration as Kubernetes writes them: Go's form of hours, minutes, seconds and milliseconds, such as `168h` or `1h30m`.
 ///
 /// The error says what would be right.
@@ -118,6 +124,14 @@ mod tests {
         assert_eq!(whole_ticks(at), "2018-10-09T19:40:18.7138092Z".parse().unwrap());
         assert_eq!(seconds(at), "2018-10-09T19:40:18Z");
         assert_eq!(ts("2018-10-09T19:40:18Z".parse().unwrap()), "2018-10-09T19:40:18.0000000Z");
+    }
+
+    #[test]
+    fn a_time_in_the_future_is_due() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let minute = Duration::from_mins(1);
+        assert_eq!(due(now, minute, now), plus(now, minute));
+        assert!(due(plus(now, minute), minute, now) <= now);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Drives passes: what is watched, what wakes which rollout, and how it all ends.
+//! Drives reconciles: what is watched, what wakes which rollout, and how it all ends.
 
 use std::{
     collections::HashSet,
@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, StreamExt, TryStreamExt, future::ready};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt, future::ready};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -21,28 +21,34 @@ use kube::{
     },
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     context::{Context, Options},
-    memory::Memory,
+    observe::Sightings,
     reconcile,
+    report::Reports,
+    supervisor::Supervisor,
 };
 use crate::{
-    api::{BlobRollout, FIELD_MANAGER, spec::KeyRef},
+    api::{BlobRollout, FIELD_MANAGER, conditions::Reason, spec::KeyRef},
+    fleet::{Owner, Owners},
+    follow::Follow,
     health::Health,
-    hub::pool::HubPool,
+    hub::registry::HubRegistry,
     metrics::Metrics,
+    rollout::{Rollout, fault::Fault},
+    tasks::{self, Tools},
 };
 
-/// Passes at once. Each waits for IO most of its time.
+/// Reconciles at once. Each waits for the API server most of its time.
 const CONCURRENCY: u16 = 16;
-/// Longest time that a pass may take; every call in it has a deadline of its own.
-const PASS: Duration = Duration::from_mins(5);
-/// How long the passes under way may take at shutdown, and after them the twins that are being written.
-const GRACE: Duration = Duration::from_secs(5);
+/// Longest time that a reconcile may take; it talks to the API server alone.
+const RECONCILE_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long the reconciles under way may take at shutdown, and after them the twins that are being written.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// Runs until `shutdown`, then lets the passes under way finish, unless they wait for a service that does not answer.
+/// Runs until `shutdown`, then lets the reconciles under way finish, unless they wait for a service that does not answer.
 pub async fn run(
     client: Client,
     options: Options,
@@ -57,19 +63,27 @@ pub async fn run(
     let (reader, writer) = reflector::store();
     let (wake, woken) = unbounded_channel();
     let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: std::env::var("POD_NAME").ok() };
+    let owners = Arc::new(Owners::new(options.namespace.clone()));
+    let tools = Arc::new(Tools {
+        client: client.clone(),
+        storage_http: crate::storage::http_client()?,
+        hubs: HubRegistry::new(crate::hub::transport::http_client()?, options.clock.clone()),
+        owners: Arc::clone(&owners),
+        clock: options.clock.clone(),
+        metrics: metrics.clone(),
+    });
+    let runner = Arc::clone(&tools);
+    let run = move |task, assignment| tasks::run(task, assignment, Arc::clone(&runner)).boxed();
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
-        storage_http: crate::storage::http_client()?,
-        hubs: HubPool::new(crate::hub::transport::http_client()?),
-        memory: Memory::default(),
-        rollouts: reader.clone(),
         client: client.clone(),
+        supervisor: Supervisor::new(Box::new(run), options.clock.clone(), wake),
+        sightings: Sightings::default(),
+        reports: Reports::default(),
         options,
-        wake,
-        tasks: TaskTracker::new(),
         metrics,
     });
-    let (forgetful, live) = (Arc::clone(&ctx), reader.clone());
+    let known = Known { ctx: Arc::clone(&ctx), tools, live: reader.clone() };
     let stream = watcher(rollouts, watcher::Config::default())
         .default_backoff()
         .reflect(writer)
@@ -77,10 +91,11 @@ pub async fn run(
             // Not by the store's own `wait_until_ready`: it wakes one of those who wait, and the controller is one.
             watcher::Event::InitDone => {
                 health.set_ready();
-                forget_all_but(&forgetful, &live);
+                known.forget_what_is_gone();
             }
-            watcher::Event::Delete(gone) => forget(&forgetful, &gone.uid().unwrap_or_default()),
-            _ => (),
+            watcher::Event::Delete(gone) => known.forget(&gone.uid().unwrap_or_default()),
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => known.note(object),
+            watcher::Event::Init => (),
         })
         .applied_objects()
         .predicate_filter(|object: &BlobRollout| Some(concern(object)), PredicateConfig::default());
@@ -89,7 +104,11 @@ pub async fn run(
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(
             move |object, ctx| bounded(object, ctx, stop.clone()),
-            |_, _, _| Action::requeue(Duration::from_secs(5)),
+            |object, error, ctx| {
+                let message = error.to_string();
+                let fault = Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain };
+                Action::requeue(fault.wait(ctx.reports.failed(&object), &object.name_any()))
+            },
             Arc::clone(&ctx),
         )
         .for_each(|result| {
@@ -97,35 +116,61 @@ pub async fn run(
             ready(())
         })
         .await;
-    end_sweeps(&ctx).await;
+    // Sweeps finish the twins that they are writing and no more. Nothing is lost: the next start finds what is left by its query.
+    if tokio::time::timeout(SHUTDOWN_GRACE, ctx.supervisor.shut_down()).await.is_err() {
+        tracing::warn!("a task did not end within {} s", SHUTDOWN_GRACE.as_secs());
+    }
     Ok(())
 }
 
-/// What was deleted while nobody watched is in no event; it is missing in the list after which the watch goes on.
-fn forget_all_but(ctx: &Context, live: &Store<BlobRollout>) {
-    let live: HashSet<String> = live.state().iter().filter_map(|object| object.uid()).collect();
-    for gone in ctx.memory.known().into_iter().filter(|uid| !live.contains(uid)) {
-        forget(ctx, &gone);
+/// What follows from the watch at once, whatever reconciles are waiting for.
+struct Known {
+    ctx: Arc<Context>,
+    tools: Arc<Tools>,
+    live: Store<BlobRollout>,
+}
+
+impl Known {
+    /// An object is there, or has changed: its tasks stop that it does not want any more, and others see whom it owns.
+    fn note(&self, object: &BlobRollout) {
+        let rollout = Rollout::of(object);
+        self.ctx.supervisor.stop_unwanted(&rollout.uid, object);
+        match (&rollout.spec.storage, &rollout.spec.twin) {
+            (Ok(storage), Ok(twin)) if !rollout.deleted => {
+                let owner = Owner {
+                    name: format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
+                    uid: rollout.uid.clone(),
+                    property: twin.property.clone(),
+                    hub: rollout.before.hub.as_ref().map(|hub| hub.host_name.clone()),
+                    target: rollout.spec.target.as_ref().ok().cloned(),
+                };
+                self.tools.owners.put(&storage.container, &storage.path, owner);
+            }
+            _ => self.tools.owners.remove(&rollout.uid),
+        }
     }
-}
 
-fn forget(ctx: &Context, uid: &str) {
-    ctx.memory.forget(uid);
-    ctx.hubs.forget(uid);
-    ctx.metrics.forget(uid);
-}
+    /// What was deleted while nobody watched is in no event; it is missing in the list after which the watch goes on.
+    fn forget_what_is_gone(&self) {
+        let live: HashSet<String> = self.live.state().iter().filter_map(|object| object.uid()).collect();
+        let known = self.ctx.supervisor.known().into_iter().chain(self.tools.owners.known());
+        for gone in known.filter(|uid| !live.contains(uid)) {
+            self.forget(&gone);
+        }
+    }
 
-/// Sweeps finish the twins that they are writing and no more. Nothing is lost: the next start finds what is left by its query.
-async fn end_sweeps(ctx: &Context) {
-    ctx.memory.forget_all();
-    ctx.tasks.close();
-    if tokio::time::timeout(GRACE, ctx.tasks.wait()).await.is_err() {
-        tracing::warn!("a sweep did not end within {} s", GRACE.as_secs());
+    fn forget(&self, uid: &str) {
+        self.ctx.supervisor.forget(uid);
+        self.ctx.sightings.forget(uid);
+        self.ctx.reports.forget(uid);
+        self.ctx.metrics.forget(uid);
+        self.tools.hubs.forget(uid);
+        self.tools.owners.remove(uid);
     }
 }
 
 /// The controller with everything that wakes a rollout: its own changes, those of a ConfigMap it refers to, those of a Secret where
-/// we may watch Secrets, and its sweep.
+/// they may be watched, and its tasks.
 fn controller(
     stream: impl Stream<Item = Result<BlobRollout, watcher::Error>> + Send + 'static,
     reader: Store<BlobRollout>,
@@ -187,13 +232,14 @@ async fn wait_for_crd(rollouts: &Api<BlobRollout>, shutdown: &CancellationToken)
     }
 }
 
-/// What of an object concerns us: its spec, its annotations, and whether somebody wiped its status. Our own reports do not, or every
-/// one would cause another pass.
+/// What of an object concerns the operator: its spec, its annotations, whether it is being deleted, and whether somebody wiped its
+/// status. Its own reports do not, or every one would cause another reconcile.
 fn concern(object: &BlobRollout) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.meta().generation.hash(&mut hasher);
     object.meta().uid.hash(&mut hasher);
     object.annotations().hash(&mut hasher);
+    object.meta().deletion_timestamp.is_some().hash(&mut hasher);
     object.status.as_ref().is_none_or(|status| status.conditions.is_empty()).hash(&mut hasher);
     hasher.finish()
 }
@@ -213,20 +259,20 @@ fn referring(
 }
 
 fn names_config_map(object: &BlobRollout, name: &str) -> bool {
-    object.spec.source.config_map_ref.as_ref().is_some_and(|key| key.name == name)
+    object.spec.source.config_map_key_ref.as_ref().is_some_and(|key| key.name == name)
 }
 
 fn names_secret(object: &BlobRollout, name: &str) -> bool {
     let spec = &object.spec;
     let keys: [Option<&KeyRef>; 3] = [
-        spec.source.secret_ref.as_ref(),
+        spec.source.secret_key_ref.as_ref(),
         Some(&spec.storage.connection_string_secret_ref),
         Some(&spec.hub.connection_string_secret_ref),
     ];
     keys.into_iter().flatten().any(|key| key.name == name)
 }
 
-/// A pass with an end: one that hangs would hold its object for ever.
+/// A reconcile with an end: one that hangs would hold its object for ever.
 async fn bounded(
     object: Arc<BlobRollout>,
     ctx: Arc<Context>,
@@ -234,15 +280,15 @@ async fn bounded(
 ) -> Result<Action, kube::Error> {
     let too_late = async {
         stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
         result = reconcile(object, ctx) => return result,
-        () = tokio::time::sleep(PASS) => {
-            tracing::error!("a pass took more than {} s and was given up", PASS.as_secs());
+        () = tokio::time::sleep(RECONCILE_TIMEOUT) => {
+            tracing::error!("a reconcile took more than {} s and was given up", RECONCILE_TIMEOUT.as_secs());
         }
         // Each of its steps is safe to break off: the next start looks at what came of it.
-        () = too_late => tracing::warn!("a pass did not end within {} s", GRACE.as_secs()),
+        () = too_late => tracing::warn!("a reconcile did not end within {} s", SHUTDOWN_GRACE.as_secs()),
     }
     Ok(Action::requeue(Duration::from_secs(5)))
 }
@@ -250,6 +296,6 @@ async fn bounded(
 fn log(error: Option<ControllerError<kube::Error, watcher::Error>>) {
     match error {
         None | Some(ControllerError::ObjectNotFound(_)) => (),
-        Some(error) => tracing::error!(error = &error as &dyn std::error::Error, "a pass or a watch failed"),
+        Some(error) => tracing::error!(error = &error as &dyn std::error::Error, "a reconcile or a watch failed"),
     }
 }

@@ -1,33 +1,28 @@
-//! The controller: observe (IO) → decide (pure) → act (IO) → report (IO).
+//! The controller: observe → plan (pure) → supervise → report. It talks to the API server alone; everything else is in tasks.
 
-pub mod act;
 pub mod context;
-pub mod decide;
-pub mod delivery;
 pub mod driver;
-pub mod fault;
-pub mod memory;
 pub mod observe;
-pub mod observed;
 pub mod report;
-pub mod revision;
-pub mod story;
-pub mod sweeping;
-pub mod verdict;
+pub mod supervisor;
 
 use std::sync::Arc;
 
-use kube::runtime::controller::Action;
+use kube::{
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 
-use crate::api::BlobRollout;
+use crate::{
+    api::BlobRollout,
+    rollout::{Rollout, plan},
+};
 use context::Context;
 
-/// One pass over one rollout.
+/// One reconcile of one rollout.
 pub async fn reconcile(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
-    let (seen, tools) = observe::observe(&object, &ctx).await;
-    let plan = decide::decide(&seen, Context::now());
-    // What is done may take its time, and that is told at once; and that it cannot be told does not keep it from being done.
-    let ((), reported) =
-        tokio::join!(act::act(&plan, &seen, tools, &object, &ctx), report::report(&object, &plan, &ctx));
-    reported
+    let rollout = Rollout::of(&object);
+    let facts = observe::observe(&object, &rollout, &ctx).await;
+    let plan = plan(&rollout, &facts, ctx.options.clock.now());
+    ctx.supervisor.supervise(&rollout.uid, &ObjectRef::from_obj(&*object), plan.tasks.clone());
+    report::report(&object, &plan, &ctx).await
 }

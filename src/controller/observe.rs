@@ -1,162 +1,185 @@
-//! Looks at everything a decision rests on. What cannot be seen is part of what is seen: an error becomes data.
+//! Reads what the API server holds beside the object: the source and the Secrets that it refers to. What tasks have found is added.
+//!
+//! What cannot be read for a reason that passes by itself stands as it was last seen: devices must not lose their links because the API
+//! server is away.
 
-use bytes::Bytes;
-use kube::{Resource, ResourceExt};
-
-use super::{
-    act::store_fault,
-    context::Context,
-    fault::Fault,
-    observed::{Asset, Hub, Observed, Storage},
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
+
+use kube::ResourceExt;
+
+use super::context::Context;
 use crate::{
-    api::{BlobRollout, Intent, RENEW_REQUESTED_AT, conditions::Reason, spec::KeyRef},
-    fleet::Owners,
-    hub::{client::HubClient, connection::HubConnection},
+    api::{BlobRollout, conditions::Reason, spec::KeyRef},
+    follow::Follow,
+    hub::connection::HubConnection,
+    rollout::{
+        Rollout,
+        facts::{Asset, Facts},
+        fault::Fault,
+        validate::Source,
+    },
     source::{self, objects},
-    storage::{BlobStore, StorageAccount, sas::LinkSigner},
+    storage::StorageAccount,
 };
 
-/// The clients that go with what was seen; the decision does not get them.
+/// How long reading one object may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What was last seen, by the rollout's uid.
 #[derive(Default)]
-pub struct Tools {
-    /// Blob storage.
-    pub blobs: Option<BlobStore>,
-    /// The hub.
-    pub hub: Option<HubClient>,
+pub struct Sightings(Mutex<HashMap<String, Sighting>>);
+
+#[derive(Clone, Default)]
+struct Sighting {
+    asset: Option<(Source, Asset)>,
+    account: Option<(KeyRef, StorageAccount)>,
+    hub: Option<(KeyRef, HubConnection)>,
+    /// How many looks in a row have not seen one of them.
+    unseen: u32,
 }
 
-/// Looks. Never fails.
-pub async fn observe(object: &BlobRollout, ctx: &Context) -> (Observed, Tools) {
-    let uid = object.uid().unwrap_or_default();
+impl Sightings {
+    /// Forgets the rollout `uid`.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    fn of(&self, uid: &str) -> Sighting {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(uid).cloned().unwrap_or_default()
+    }
+
+    fn put(&self, uid: &str, sighting: Sighting) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), sighting);
+    }
+}
+
+/// Looks. Never fails: an error is part of what is seen.
+pub async fn observe(object: &BlobRollout, rollout: &Rollout, ctx: &Context) -> Facts {
     let namespace = object.namespace().unwrap_or_default();
-    let before = object.status.clone().unwrap_or_default();
-    let intent = Intent::parse(&object.spec).map_err(Fault::from);
-    let mut tools = Tools::default();
-    let (path, asset, storage, hub, owners) = match &intent {
-        Err(fault) => {
-            (String::new(), Err(fault.clone()), Err(fault.clone()), Err(fault.clone()), Owners::default())
-        }
-        Ok(intent) => {
-            let path = object.spec.storage.path(&namespace, &object.name_any());
-            let (asset, storage, hub) = tokio::join!(
-                asset(ctx, &namespace, intent),
-                storage(ctx, object, intent, &path),
-                hub(ctx, object, intent)
-            );
-            let storage = storage.map(|(storage, client)| (storage, tools.blobs = Some(client)).0);
-            let hub = hub.map(|(hub, client)| (hub, tools.hub = Some(client)).0);
-            (path, asset, storage, hub, ctx.owners(object, &intent.property))
+    let mut sighting = ctx.sightings.of(&rollout.uid);
+    let invalid = |message: &dyn ToString| Fault::user(Reason::InvalidSpec, message.to_string());
+    let asset = async {
+        match &rollout.spec.source {
+            Ok(wanted) => (Some(wanted.clone()), asset(ctx, &namespace, wanted).await),
+            Err(error) => (None, Err(invalid(error))),
         }
     };
-    ctx.memory.enter(&uid, circumstances(object, &asset, &storage, &hub));
-    let whole = asset.is_ok() && storage.is_ok() && hub.is_ok();
-    let (counted, upkeep_failed, count_failed, blind) = ctx.memory.with(&uid, |rollout| {
-        rollout.blind = if whole { 0 } else { rollout.blind.saturating_add(1) };
-        (rollout.counted.clone(), rollout.upkeep_failed.clone(), rollout.count_failed.clone(), rollout.blind)
-    });
-    let seen = Observed {
-        generation: object.meta().generation,
-        path,
-        renew_requested_at: object.annotations().get(RENEW_REQUESTED_AT).cloned(),
-        before,
-        intent,
+    let account = async {
+        match &rollout.spec.storage {
+            Ok(storage) => (Some(storage.secret.clone()), account(ctx, &namespace, &storage.secret).await),
+            Err(error) => (None, Err(invalid(error))),
+        }
+    };
+    let hub_secret = &rollout.spec.hub.secret;
+    let ((wanted, asset), (storage_secret, account), hub) =
+        tokio::join!(asset, account, hub(ctx, &namespace, hub_secret));
+    let asset = last_seen(&mut sighting.asset, wanted, asset);
+    let account = last_seen(&mut sighting.account, storage_secret, account);
+    let hub = last_seen(&mut sighting.hub, Some(hub_secret.clone()), hub);
+    let all = asset.is_ok() && account.is_ok() && hub.is_ok();
+    sighting.unseen = if all { 0 } else { sighting.unseen.saturating_add(1) };
+    let unseen = sighting.unseen;
+    ctx.sightings.put(&rollout.uid, sighting);
+    Facts {
         asset,
-        storage,
+        account,
         hub,
-        owners,
-        counted,
-        sweep: ctx.memory.sweep(&uid),
         skew: ctx.options.clock_skew,
         secrets_watched: ctx.options.secrets_watched(),
-        blind,
-        upkeep_failed,
-        count_failed,
-        uid,
-    };
-    (seen, tools)
+        unseen,
+        found: ctx.supervisor.found(&rollout.uid),
+    }
 }
 
-/// What a failure depends on: once one of these is another, it is worth trying again at once.
-fn circumstances(
-    object: &BlobRollout,
-    asset: &Result<Asset, Fault>,
-    storage: &Result<Storage, Fault>,
-    hub: &Result<Hub, Fault>,
-) -> String {
-    let asset = asset.as_ref().map_or("", |asset| &asset.sha256);
-    let storage = storage.as_ref().map_or("", |storage| &storage.fingerprint);
-    let (host, key) = hub.as_ref().map_or(("", ""), |hub| (&hub.host_name, &hub.fingerprint));
-    format!("{:?}/{asset}/{storage}/{host}/{key}", object.meta().generation)
+/// What was read of `place`, or what was seen there last where it could not be read for a reason that passes.
+fn last_seen<P: PartialEq, T: Clone>(
+    seen: &mut Option<(P, T)>,
+    place: Option<P>,
+    read: Result<T, Fault>,
+) -> Result<T, Fault> {
+    match (read, place) {
+        (Ok(value), Some(place)) => {
+            *seen = Some((place, value.clone()));
+            Ok(value)
+        }
+        (Err(fault), Some(place)) if !fault.needs_user() => {
+            let last = seen.as_ref().filter(|(known, _)| *known == place);
+            last.map(|(_, value)| value.clone()).ok_or(fault)
+        }
+        (read, _) => {
+            *seen = None;
+            read
+        }
+    }
 }
 
-async fn asset(ctx: &Context, namespace: &str, intent: &Intent) -> Result<Asset, Fault> {
-    let read = source::read(&ctx.client, namespace, &intent.source).await;
-    read.map(Asset::new).map_err(|error| {
-        let unavailable = Reason::SourceUnavailable;
-        Fault::of(error.follow(), unavailable, unavailable, format!("spec.source: {error}"))
+/// A read with an end: one that hangs would hold its object for ever.
+async fn in_time<T>(
+    reason: Reason,
+    read: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| {
+        let message = format!("the API server did not answer within {} s", READ_TIMEOUT.as_secs());
+        Err(Fault { reason, message, follow: Follow::TryAgain })
     })
+}
+
+async fn asset(ctx: &Context, namespace: &str, wanted: &Source) -> Result<Asset, Fault> {
+    let unavailable = Reason::SourceUnavailable;
+    in_time(unavailable, async {
+        let read = source::read(&ctx.client, namespace, wanted).await;
+        read.map(Asset::new).map_err(|error| {
+            Fault::of(error.follow(), unavailable, unavailable, format!("spec.source: {error}"))
+        })
+    })
+    .await
 }
 
 /// A connection string out of a Secret.
 async fn credential(ctx: &Context, namespace: &str, key: &KeyRef, field: &str) -> Result<String, Fault> {
     let unavailable = Reason::CredentialUnavailable;
-    let bytes: Bytes = objects::secret_key(&ctx.client, namespace, key)
-        .await
-        .map_err(|error| Fault::of(error.follow(), unavailable, unavailable, format!("{field}: {error}")))?;
+    let read = async {
+        let read = objects::secret_key(&ctx.client, namespace, key).await;
+        read.map_err(|error| Fault::of(error.follow(), unavailable, unavailable, format!("{field}: {error}")))
+    };
+    let bytes = in_time(unavailable, read).await?;
     String::from_utf8(bytes.to_vec()).map(|text| text.trim().to_owned()).map_err(|_| {
         Fault::user(unavailable, format!("{field}: key {:?} of Secret {:?} is not text", key.key, key.name))
     })
 }
 
-async fn storage(
-    ctx: &Context,
-    object: &BlobRollout,
-    intent: &Intent,
-    path: &str,
-) -> Result<(Storage, BlobStore), Fault> {
+async fn account(ctx: &Context, namespace: &str, key: &KeyRef) -> Result<StorageAccount, Fault> {
     const FIELD: &str = "spec.storage.connectionStringSecretRef";
-    let namespace = object.namespace().unwrap_or_default();
-    let text = credential(ctx, &namespace, &intent.storage_secret, FIELD).await?;
-    let account = StorageAccount::parse(&text, ctx.options.allow_http_storage)
-        .map_err(|error| Fault::user(Reason::CredentialUnavailable, format!("{FIELD}: {error}")))?;
-    let container_uri = account.container_url(&intent.container).to_string();
-    let began_with = object.status.as_ref().and_then(|status| status.asset.as_ref()).map(|asset| &asset.uri);
-    if let Some(uri) = began_with.filter(|uri| !uri.starts_with(&format!("{container_uri}/"))) {
-        let message = format!(
-            "{FIELD}: the connection string leads to {container_uri}, and this rollout began with {uri}: the storage account is \
-             immutable; put the former account back, or create another BlobRollout"
-        );
-        return Err(Fault::user(Reason::StorageChanged, message));
-    }
-    let client =
-        BlobStore::new(&account, &intent.container, ctx.storage_http.clone()).map_err(|e| store_fault(&e))?;
-    let blobs = client.list(&format!("{path}/")).await.map_err(|e| store_fault(&e))?;
-    let storage = Storage {
-        fingerprint: account.key().fingerprint(),
-        signer: LinkSigner::new(account.key().clone(), &container_uri, &intent.container),
-        container_uri,
-        blobs,
-    };
-    Ok((storage, client))
+    let text = credential(ctx, namespace, key, FIELD).await?;
+    StorageAccount::parse(&text, ctx.options.allow_http_storage)
+        .map_err(|error| Fault::user(Reason::CredentialUnavailable, format!("{FIELD}: {error}")))
 }
 
-async fn hub(ctx: &Context, object: &BlobRollout, intent: &Intent) -> Result<(Hub, HubClient), Fault> {
+async fn hub(ctx: &Context, namespace: &str, key: &KeyRef) -> Result<HubConnection, Fault> {
     const FIELD: &str = "spec.hub.connectionStringSecretRef";
-    let namespace = object.namespace().unwrap_or_default();
-    let text = credential(ctx, &namespace, &intent.hub_secret, FIELD).await?;
-    let connection = HubConnection::parse(&text)
-        .map_err(|error| Fault::user(Reason::CredentialUnavailable, format!("{FIELD}: {error}")))?;
-    let host_name = connection.host_name().to_owned();
-    let began_with = object.status.as_ref().and_then(|status| status.hub.as_ref()).map(|hub| &hub.host_name);
-    if let Some(former) = began_with.filter(|former| !former.eq_ignore_ascii_case(&host_name)) {
-        let message = format!(
-            "{FIELD}: the connection string leads to the hub {host_name}, and this rollout began with {former}: the hub is \
-             immutable; put the former hub back, or create another BlobRollout"
-        );
-        return Err(Fault::user(Reason::HubChanged, message));
+    let text = credential(ctx, namespace, key, FIELD).await?;
+    HubConnection::parse(&text)
+        .map_err(|error| Fault::user(Reason::CredentialUnavailable, format!("{FIELD}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_for_a_moment_stands_as_it_was_seen() {
+        let away = || Fault { reason: Reason::SourceUnavailable, message: String::new(), follow: Follow::TryAgain };
+        let gone = || Fault::user(Reason::SourceUnavailable, "gone");
+        let mut seen = None;
+        assert_eq!(last_seen::<_, u8>(&mut seen, Some("a"), Err(away())), Err(away()));
+        assert_eq!(last_seen(&mut seen, Some("a"), Ok(1)), Ok(1));
+        assert_eq!(last_seen(&mut seen, Some("a"), Err(away())), Ok(1));
+        assert_eq!(last_seen(&mut seen, Some("b"), Err(away())), Err(away()), "another place says nothing");
+        assert_eq!(last_seen(&mut seen, Some("a"), Err(gone())), Err(gone()));
+        assert_eq!(last_seen(&mut seen, Some("a"), Err(away())), Err(away()), "what is gone is not remembered");
     }
-    let rates = intent.sku.rates(intent.share);
-    let client = ctx.hubs.client(&object.uid().unwrap_or_default(), &connection, rates.clone());
-    Ok((Hub { host_name, fingerprint: client.key_fingerprint(), rates }, client))
 }

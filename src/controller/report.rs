@@ -1,6 +1,10 @@
-//! Tells what came of a pass: the status, once and only when it differs, Events on transitions, metrics, and when to come back.
+//! Tells what came of a reconcile: the status, once and only when it differs, Events on transitions, metrics, and when to come back.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -13,22 +17,43 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{
-    context::Context,
-    decide::{Plan, Step},
-};
+use super::context::Context;
 use crate::{
     api::{
         BlobRollout, FIELD_MANAGER,
         conditions::{ACKNOWLEDGED, OURS, READY, STALLED},
     },
     redact::cut,
+    rollout::Plan,
+    time::until,
 };
 
 /// Longest note of an Event, in bytes; the API refuses one of more than 1 kB.
 const NOTE_LIMIT: usize = 1000;
 
-/// Reports `plan`, and says when to come back: at once where something was done, for the next pass to see it.
+/// Shortest pause between two reconciles that nothing else asks for.
+const SHORTEST_WAKE: Duration = Duration::from_millis(500);
+
+/// Statuses that could not be written: how often in a row, by the rollout's uid.
+#[derive(Default)]
+pub struct Reports(Mutex<HashMap<String, u32>>);
+
+impl Reports {
+    /// Once more; returns how often in a row by now.
+    pub fn failed(&self, object: &BlobRollout) -> u32 {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = all.entry(object.uid().unwrap_or_default()).or_default();
+        *times = times.saturating_add(1);
+        *times
+    }
+
+    /// It was written, or the rollout is gone.
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Reports `plan`, and says when to come back.
 pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
     let mut before = object.status.clone().unwrap_or_default();
     // Conditions of somebody else are no business of ours, and no difference.
@@ -44,17 +69,15 @@ pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<
         let params = PatchParams::apply(FIELD_MANAGER).force();
         api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
         for event in transitions(&before.conditions, &plan.status.conditions) {
-            // An Event lost is no reason to fail a pass.
+            // An Event lost is no reason to fail a reconcile.
             if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
                 tracing::warn!(%error, "an Event could not be written");
             }
         }
     }
-    ctx.metrics.observed(object, plan);
-    Ok(match plan.step {
-        Step::Rest => Action::requeue(plan.wake),
-        _ => Action::requeue(Duration::ZERO),
-    })
+    ctx.reports.forget(&object.uid().unwrap_or_default());
+    ctx.metrics.reconciled(object, plan);
+    Ok(Action::requeue(until(plan.wake, ctx.options.clock.now()).max(SHORTEST_WAKE)))
 }
 
 /// An Event for each condition that says something else than before.
@@ -89,19 +112,19 @@ mod tests {
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Reason, Say, conditions};
+    use crate::api::conditions::{Holds, Reason, Stated, conditions};
 
-    fn said(say: &[Say]) -> Vec<Condition> {
+    fn said(say: &[Stated]) -> Vec<Condition> {
         conditions(say, &[], Some(1), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn events_tell_transitions_alone() {
-        let delivering = said(&[Say::new(READY, false, Reason::Delivering, "1 of 2")]);
-        let further = said(&[Say::new(READY, false, Reason::Delivering, "2 of 2")]);
+        let delivering = said(&[Stated::new(READY, Holds::False, Reason::Progressing, "1 of 2")]);
+        let further = said(&[Stated::new(READY, Holds::False, Reason::Progressing, "2 of 2")]);
         let stalled = said(&[
-            Say::new(READY, false, Reason::TooManyDevices, "many"),
-            Say::new(STALLED, true, Reason::TooManyDevices, "many"),
+            Stated::new(READY, Holds::False, Reason::TooManyDevices, "many"),
+            Stated::new(STALLED, Holds::True, Reason::TooManyDevices, "many"),
         ]);
         assert_eq!(transitions(&[], &delivering).len(), 1);
         assert!(transitions(&delivering, &further).is_empty(), "a message alone is no transition");

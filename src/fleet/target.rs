@@ -1,20 +1,25 @@
 //! Which devices: a condition of the query language, or a list of ids. Pure.
 
-use std::fmt::Write as _;
-
-/// Longest list of ids in one condition, in characters: a query is at most 8,192 long (IoT Hub docs, "Queries for IoT Hub device and
-/// module twins"), and the rest of ours needs its room.
-const CHUNK: usize = LONGEST;
-/// Longest condition, for the same reason.
-pub const LONGEST: usize = 3000;
+/// Longest condition that a user may write, in characters: a query is at most 8,192 long (IoT Hub docs, "Queries for IoT Hub device
+/// and module twins"), and the rest of ours needs its room.
+pub const LONGEST_CONDITION: usize = 3000;
 /// Most ids.
 const IDS: usize = 1000;
+/// What a condition on ids begins with.
+const IN: &str = "deviceId IN [";
+/// A condition that is always true: every device has an id.
+const ALL: &str = "IS_DEFINED(deviceId)";
 /// What a device id may be made of beside letters and digits (IoT Hub docs, "Understand the identity registry").
 const ID_SIGNS: &str = "-:.+%_#*?!(),=@$'";
 
 /// The devices of a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(Vec<String>);
+pub enum Target {
+    /// Those for which a condition holds, in parentheses where it needs them.
+    Query(String),
+    /// Those with these ids, sorted, each once.
+    Ids(Vec<String>),
+}
 
 /// Why a text is no target.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +28,7 @@ pub enum TargetError {
     #[error("must have exactly one of query and deviceIds")]
     NotOne,
     /// A query that is too long.
-    #[error("query is {0} characters, and at most {LONGEST} leave room for ours")]
+    #[error("query is {0} characters, and at most {LONGEST_CONDITION} leave room for ours")]
     TooLong(usize),
     /// A query that we cannot take as it is.
     #[error(
@@ -42,21 +47,57 @@ impl Target {
     /// Reads what a user wrote.
     pub fn parse(query: Option<&str>, device_ids: Option<&[String]>) -> Result<Self, TargetError> {
         match (query, device_ids) {
-            (Some(query), None) => Ok(Self(vec![condition(query)?])),
-            (None, Some(ids)) => ids_in(ids).map(Self),
+            (Some(query), None) => condition(query).map(Self::Query),
+            (None, Some(ids)) => ids_in(ids).map(Self::Ids),
             _ => Err(TargetError::NotOne),
         }
     }
 
-    /// The conditions that pick the devices, each for a query of its own and in parentheses where it needs them. No device is picked by
-    /// two of them.
-    pub fn conditions(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+    /// Every device of the hub.
+    pub fn all() -> Self {
+        Self::Query(ALL.into())
+    }
+
+    /// The conditions that pick the devices, each for a query of its own that leaves it `room` characters. No device is picked by two of
+    /// them.
+    pub fn conditions(&self, room: usize) -> Vec<String> {
+        match self {
+            Self::Query(condition) => vec![condition.clone()],
+            Self::Ids(ids) => in_chunks(ids, room),
+        }
+    }
+
+    /// How many devices it can pick at most, where that is known without asking the hub.
+    pub fn most(&self) -> Option<u64> {
+        match self {
+            Self::Query(_) => None,
+            Self::Ids(ids) => Some(ids.len() as u64),
+        }
     }
 }
 
+/// Conditions that name all of `ids`, each at most `room` characters long, or one id.
+pub fn in_chunks(ids: &[String], room: usize) -> Vec<String> {
+    let mut conditions = Vec::new();
+    let mut list = String::new();
+    for id in ids {
+        let id = super::query::text(id);
+        if !list.is_empty() && IN.len() + list.len() + id.len() + 2 > room {
+            conditions.push(format!("{IN}{}]", std::mem::take(&mut list)));
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(&id);
+    }
+    if !list.is_empty() {
+        conditions.push(format!("{IN}{list}]"));
+    }
+    conditions
+}
+
 fn condition(query: &str) -> Result<String, TargetError> {
-    if query.len() > LONGEST {
+    if query.len() > LONGEST_CONDITION {
         return Err(TargetError::TooLong(query.len()));
     }
     let text = query.trim();
@@ -65,8 +106,7 @@ fn condition(query: &str) -> Result<String, TargetError> {
         Some(_) => Some(text),
         None => return Err(TargetError::Query("it is empty")),
     };
-    // A condition that is always true: every device has an id.
-    let Some(text) = text else { return Ok("IS_DEFINED(deviceId)".into()) };
+    let Some(text) = text else { return Ok(ALL.into()) };
     closed(text)?;
     Ok(format!("({text})"))
 }
@@ -149,21 +189,11 @@ fn ids_in(ids: &[String]) -> Result<Vec<String>, TargetError> {
     if let Some(wrong) = ids.iter().position(|id| !legal(id)) {
         return Err(TargetError::Id(wrong));
     }
-    let (mut sorted, mut conditions) = (ids.to_vec(), vec![String::new()]);
+    let mut sorted = ids.to_vec();
     // Named twice, a device would be counted twice.
     sorted.sort();
     sorted.dedup();
-    for id in sorted {
-        if conditions.last().is_some_and(|list| list.len() + id.len() > CHUNK) {
-            conditions.push(String::new());
-        }
-        if let Some(list) = conditions.last_mut() {
-            let comma = if list.is_empty() { "" } else { "," };
-            // Writing to a String cannot fail.
-            let _infallible = write!(list, "{comma}{}", super::query::text(&id));
-        }
-    }
-    Ok(conditions.into_iter().map(|list| format!("deviceId IN [{list}]")).collect())
+    Ok(sorted)
 }
 
 #[cfg(test)]
@@ -171,7 +201,7 @@ mod tests {
     use super::*;
 
     fn conditions(query: &str) -> Result<Vec<String>, TargetError> {
-        Target::parse(Some(query), None).map(|target| target.conditions().map(str::to_owned).collect())
+        Target::parse(Some(query), None).map(|target| target.conditions(LONGEST_CONDITION))
     }
 
     #[test]
@@ -216,8 +246,7 @@ mod tests {
     fn ids() {
         let of = |ids: &[&str]| {
             let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-            Target::parse(None, Some(&ids))
-                .map(|target| target.conditions().map(str::to_owned).collect::<Vec<_>>())
+            Target::parse(None, Some(&ids)).map(|target| target.conditions(LONGEST_CONDITION))
         };
         assert_eq!(of(&["b", "a", "b"]).unwrap(), ["deviceId IN ['a','b']"]);
         assert_eq!(of(&["it's"]).unwrap(), [r"deviceId IN ['it\'s']"]);
@@ -225,12 +254,14 @@ mod tests {
         assert_eq!(of(&[]), Err(TargetError::Number(0)));
         let many: Vec<String> = (0..1000).map(|n| format!("{n:0>128}")).collect();
         let target = Target::parse(None, Some(&many)).unwrap();
-        assert!(
-            target.conditions().all(|condition| condition.len() < LONGEST + 50)
-                && target.conditions().count() > 30
-        );
-        let named: usize = target.conditions().map(|condition| condition.matches(",'").count() + 1).sum();
-        assert_eq!(named, 1000);
+        for (room, parts) in [(3000, 46), (7000, 19), (10, 1000)] {
+            let conditions = target.conditions(room);
+            assert_eq!(conditions.len(), parts, "{room}");
+            assert!(conditions.iter().all(|condition| condition.len() <= room.max(150)), "{room}");
+            let named: usize = conditions.iter().map(|condition| condition.matches(",'").count() + 1).sum();
+            assert_eq!(named, 1000);
+        }
+        assert_eq!(target.most(), Some(1000));
         let too_many = vec!["a".to_owned(); 1001];
         assert_eq!(Target::parse(None, Some(&too_many)), Err(TargetError::Number(1001)));
         assert_eq!(Target::parse(None, None), Err(TargetError::NotOne));

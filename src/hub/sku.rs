@@ -38,6 +38,13 @@ impl Share {
     }
 }
 
+impl Default for Share {
+    /// 80 percent.
+    fn default() -> Self {
+        Self(80)
+    }
+}
+
 /// Calls per second.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use kube::Client;
 
 use crate::{
-    api::intent::{OBJECT_LIMIT, Source},
     follow::Follow,
+    rollout::validate::{OBJECT_LIMIT, Source},
 };
 use objects::ObjectError;
 

@@ -9,7 +9,7 @@ use azure_core::http::{
 use azure_storage_blob::models::{BlobClientGetPropertiesResult, BlobItem};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::time::{parse_ts, ts};
+use crate::time::{parse_ts, seconds, ts};
 
 /// A blob, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +40,16 @@ pub struct BlobProperties {
 pub struct BlobMetadata {
     /// The SHA-256 of its content: 64 lower-case hex digits.
     pub sha256: Option<String>,
-    /// The `ts` of the revision in twins.
+    /// The `ts` of the revision in twins: when this content last became the goal.
     pub ts: Option<Timestamp>,
+    /// When it first did.
+    pub first_ts: Option<Timestamp>,
     /// The uid of the `BlobRollout` that it belongs to.
     pub uid: Option<String>,
+    /// When that object was created.
+    pub created: Option<Timestamp>,
+    /// The generation of that object which made this content the goal.
+    pub generation: Option<i64>,
     /// Everything else, by lower-case name: names of metadata have no case (Azure Storage docs, "Setting and retrieving properties
     /// and metadata").
     pub other: BTreeMap<String, String>,
@@ -54,17 +60,23 @@ impl BlobMetadata {
         let mut other: BTreeMap<String, String> =
             pairs.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
         // A value that does not parse is as good as none, and stays where it is until one is written over it.
-        let sha256 = other.get("sha256").filter(|text| is_sha256(text)).map(|text| text.to_ascii_lowercase());
-        let ts = other.get("ts").and_then(|text| parse_ts(text));
-        let known = [("sha256", sha256.is_some()), ("ts", ts.is_some())];
-        for (name, _) in known.iter().filter(|(_, parsed)| *parsed) {
-            other.remove(*name);
-        }
-        Self { sha256, ts, uid: other.remove("uid"), other }
+        let sha256 = taken(&mut other, "sha256", |text| is_sha256(text).then(|| text.to_ascii_lowercase()));
+        let ts = taken(&mut other, "ts", parse_ts);
+        let first_ts = taken(&mut other, "firstts", parse_ts);
+        let created = taken(&mut other, "created", parse_ts);
+        let generation = taken(&mut other, "generation", |text| text.parse().ok());
+        Self { sha256, ts, first_ts, uid: other.remove("uid"), created, generation, other }
     }
 
     pub(super) fn pairs(&self) -> BTreeMap<String, String> {
-        let known = [("sha256", self.sha256.clone()), ("ts", self.ts.map(ts)), ("uid", self.uid.clone())];
+        let known = [
+            ("sha256", self.sha256.clone()),
+            ("ts", self.ts.map(ts)),
+            ("firstts", self.first_ts.map(ts)),
+            ("uid", self.uid.clone()),
+            ("created", self.created.map(seconds)),
+            ("generation", self.generation.map(|generation| generation.to_string())),
+        ];
         let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         self.other.clone().into_iter().chain(known).collect()
     }
@@ -75,6 +87,19 @@ impl BlobMetadata {
         pairs.extend(self.pairs());
         Self::read(pairs)
     }
+}
+
+/// The value of `name` as `parse` reads it, which is then no longer among the others.
+fn taken<T>(
+    others: &mut BTreeMap<String, String>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    let parsed = others.get(name).and_then(|text| parse(text));
+    if parsed.is_some() {
+        others.remove(name);
+    }
+    parsed
 }
 
 fn is_sha256(text: &str) -> bool {

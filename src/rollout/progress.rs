@@ -1,0 +1,170 @@
+//! How far a rollout is, in numbers and in words. Pure.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{
+    guard::time_to_sweep,
+    schedule::Schedule,
+    task::Kind,
+    view::View,
+};
+use crate::{
+    fleet::tally::Round,
+    storage::link::Link,
+    time::format_duration,
+};
+
+/// How far a rollout is. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The numbers of the last count for this revision.
+    pub counted: Option<Counted>,
+    /// The links that devices hold, of whatever revision.
+    pub held: Option<Held>,
+    /// What the last round of a sweep has found.
+    pub round: Option<Round>,
+    /// Whether a sweep for this delivery has ended.
+    pub swept: bool,
+    /// When the first link dies that any twin may hold.
+    pub first_expiry: Option<Timestamp>,
+}
+
+/// The fleet as the revision sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Devices that the target picks.
+    pub targeted: u64,
+    /// Of these, devices that hold a link to the revision.
+    pub linked: u64,
+    /// Of the linked, devices whose link opens the blob now: the key in force signs it, and it has not expired.
+    pub live: u64,
+    /// Of the linked, devices that have received it.
+    pub received: u64,
+    /// Of the linked, devices that cannot use it.
+    pub failed: u64,
+    /// Of the linked, the others.
+    pub pending: u64,
+    /// Of the pending, devices that are not connected.
+    pub unreachable: u64,
+}
+
+/// The links that devices hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Devices that hold one.
+    pub devices: u64,
+    /// Of these, devices whose link opens its blob now.
+    pub live: u64,
+    /// Of these, devices whose link is due for renewal.
+    pub on_old_link: u64,
+}
+
+impl Progress {
+    /// Reads it off the facts.
+    pub fn of(view: &View<'_>) -> Self {
+        let Some(delivery) = &view.delivery else {
+            return Self { first_expiry: carried_expiry(view), ..Self::default() };
+        };
+        let (links, now) = (&delivery.links, view.now);
+        let live = |link: &Link| links.is_genuine(link) && link.expiry() > now;
+        let counted = delivery.count.map(|count| {
+            let counts = &count.outcome;
+            let linked = counts.linked(&delivery.count_key.blob);
+            Counted {
+                targeted: counts.targeted,
+                linked,
+                live: counts.links_to(&delivery.count_key.blob, live),
+                received: counts.received,
+                failed: counts.failed,
+                pending: linked.saturating_sub(counts.received + counts.failed),
+                unreachable: counts.unreachable,
+            }
+        });
+        let held = delivery.fleet.map(|fleet| {
+            let number = |wanted: &dyn Fn(&Link) -> bool| -> u64 {
+                let held = fleet.outcome.held.iter();
+                let wanted = held.filter(|held| held.link.as_ref().is_some_and(wanted));
+                wanted.map(|held| held.devices).sum()
+            };
+            let devices = fleet.outcome.holders();
+            let good = number(&|link| links.is_good(link, now));
+            Held { devices, live: number(&live), on_old_link: devices - good }
+        });
+        let last = view.facts.found.sweep.done.as_deref();
+        Self {
+            counted,
+            held,
+            round: last.map(|last| last.outcome.round.clone()),
+            swept: last.is_some_and(|last| last.key.same_delivery(&delivery.sweep_key)),
+            first_expiry: first_expiry(view),
+        }
+    }
+}
+
+/// The first expiry of any link that a twin may hold: of those that were counted, but for the ones that a sweep has replaced since, and
+/// of those that were written since.
+fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
+    let delivery = view.delivery.as_ref()?;
+    let found = &view.facts.found;
+    let running = found.sweeping.as_ref().and_then(|(_, tally)| tally.first_expiry);
+    let Some(fleet) = delivery.fleet else {
+        return carried_expiry(view).into_iter().chain(running).min();
+    };
+    let swept = found.sweep.done.as_ref().filter(|done| done.began >= fleet.began);
+    let replaced = swept.filter(|done| {
+        let same = (&done.key.policy, &done.key.hub, &done.key.target)
+            == (&delivery.sweep_key.policy, &delivery.sweep_key.hub, &delivery.sweep_key.target);
+        same && done.outcome.round.left == 0
+    });
+    let counted = match replaced.and_then(|done| done.outcome.round_began) {
+        // Whatever was not good when the last round asked for it has been replaced.
+        Some(round) => fleet.outcome.first_expiry(|link| delivery.links.is_good(link, round)),
+        None => fleet.outcome.first_expiry(|_| true),
+    };
+    let written = swept.and_then(|done| done.outcome.first_expiry);
+    counted.into_iter().chain(written).chain(running).min()
+}
+
+/// The expiry that was told before: until somebody looks, it is the best that is known.
+fn carried_expiry(view: &View<'_>) -> Option<Timestamp> {
+    view.rollout.before.sas.as_ref()?.expiry_time.as_ref().map(|time| time.0)
+}
+
+/// What is being done towards Ready, in a sentence.
+pub fn in_words(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> String {
+    let Some(delivery) = &view.delivery else {
+        return match () {
+            () if view.store_key.is_some() => "the asset is being stored".into(),
+            () if view.inventory.is_none() => "the rollout's blobs are being listed".into(),
+            () => "nothing has been delivered yet".into(),
+        };
+    };
+    if view.store_key.is_some() && !view.rollout.spec.suspend {
+        return "the asset is being stored".into();
+    }
+    let Some(counted) = &progress.counted else {
+        let queries = u32::try_from(delivery.parts).unwrap_or(u32::MAX).saturating_mul(3);
+        let time = format_duration(view.rates.time_to_query(queries));
+        return match view.facts.found.counting {
+            Some((done, parts)) if parts > 1 => format!(
+                "the devices are being counted: {done} of {parts} parts of the target are done; all of them take about {time} at this hub's rates"
+            ),
+            _ => "the devices are being counted".into(),
+        };
+    };
+    let mut text = format!(
+        "{} of {} devices hold a live link to the revision",
+        counted.live.min(counted.targeted),
+        counted.targeted
+    );
+    let due = counted.targeted.saturating_sub(counted.live);
+    if schedule.has(Kind::Sweep) && due > 0 {
+        let time = format_duration(time_to_sweep(&view.rates, due, delivery.parts));
+        text.push_str(&format!("; writing the others takes at least {time} at this hub's rates"));
+    }
+    let left = progress.round.as_ref().map_or(0, |round| round.left);
+    if left > 0 {
+        text.push_str(&format!("; {left} could not be written and are tried again: see status.failures"));
+    }
+    text
+}

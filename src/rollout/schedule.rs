@@ -1,0 +1,230 @@
+//! Which tasks should be running, and when to look again. Pure.
+//!
+//! Each kind of work has one rule here that says when it is due. What is due stays so until it has been done, so a task that runs is
+//! wanted until it ends, and one whose purpose has changed is not.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::{
+    fault::Fault,
+    task::{Kind, SweepKey, Task},
+    view::{Delivery, View},
+};
+use crate::{
+    api::spec::BlobRollout,
+    time::{due, plus},
+};
+
+/// How often the fleet is counted while answers come in, unless the interval is shorter or the hub's query budget smaller.
+const IN_FLIGHT_PERIOD: Duration = Duration::from_secs(15);
+/// How long after the last change of a count answers are still expected to come in.
+const SETTLING_TIME: Duration = Duration::from_mins(10);
+/// Pause before a sweep that has left something is followed by another; doubled with each that does so.
+const RESWEEP_DELAY: Duration = Duration::from_secs(15);
+/// A sweep that runs gets all of the hub's queries but one part in so many, which is for counting.
+const QUERY_PARTS_OF_A_SWEEP: u32 = 4;
+/// Queries that a count takes at most for each condition, with the one of a sweep.
+const QUERIES_PER_PART: u32 = 6;
+/// How old a count may be for the guard `maxDevices` to go by it.
+const MAX_COUNT_AGE: Duration = Duration::from_mins(1);
+/// How often something is looked at whose change nobody tells: Secrets in a cluster-wide install.
+const POLL_PERIOD: Duration = Duration::from_mins(1);
+/// How often the progress of a task is told.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(15);
+
+/// The tasks that should be running now, and when to look again.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// When to look again.
+    pub wake: Timestamp,
+}
+
+impl Schedule {
+    /// Whether work of this kind should be running.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.tasks.iter().any(|task| task.kind() == kind)
+    }
+
+    fn add(&mut self, at: Option<Timestamp>, task: impl FnOnce() -> Option<Task>, now: Timestamp) {
+        match at {
+            Some(at) if at <= now => self.tasks.extend(task()),
+            Some(at) => self.wake = self.wake.min(at),
+            None => (),
+        }
+    }
+}
+
+/// Decides.
+pub fn schedule(view: &View<'_>) -> Schedule {
+    let now = view.now;
+    let spec = &view.rollout.spec;
+    let mut schedule = Schedule { tasks: Vec::new(), wake: plus(now, spec.interval) };
+    // Nobody gets anything from a rollout that is being deleted.
+    if view.rollout.deleted {
+        return schedule;
+    }
+    if !view.facts.secrets_watched {
+        schedule.wake = schedule.wake.min(plus(now, POLL_PERIOD));
+    }
+    schedule.add(inventory_due(view), || view.inventory_key.clone().map(Task::Inventory), now);
+    // Somebody else writes there now.
+    if view.choice.shared.is_none() {
+        schedule.add(store_due(view), || store_task(view), now);
+        if let Some(delivery) = &view.delivery {
+            let count = || Some(Task::Count(delivery.count_key.clone(), view.count_input(delivery)));
+            schedule.add(count_due(view, delivery), count, now);
+            let sweep = || Some(Task::Sweep(delivery.sweep_key.clone(), view.sweep_input(delivery)));
+            schedule.add(sweep_due(view, delivery), sweep, now);
+            schedule.wake = schedule.wake.min(first_expiry(delivery, now));
+        }
+    }
+    if !schedule.tasks.is_empty() {
+        schedule.wake = schedule.wake.min(plus(now, PROGRESS_PERIOD));
+    }
+    let read = [view.facts.asset.as_ref().err(), view.facts.account.as_ref().err(), view.facts.hub.as_ref().err()];
+    let retry = |fault: &Fault| plus(now, fault.wait(view.facts.unseen, &view.rollout.uid));
+    schedule.wake = read.into_iter().flatten().map(retry).fold(schedule.wake, Timestamp::min);
+    schedule
+}
+
+/// Whether a sweep that runs for `key` may go on under a changed object: decided from the object alone, before anything else is asked, so
+/// that nothing can stand between a user and the brake.
+pub fn may_go_on(key: &SweepKey, object: &BlobRollout) -> bool {
+    let rollout = super::Rollout::of(object);
+    let spec = &rollout.spec;
+    // A rollout that holds its devices narrows what it does by itself, but for its target.
+    let target = spec.target.as_ref().is_ok_and(|target| *target == key.target) || key.hold;
+    let property = spec.twin.as_ref().is_ok_and(|twin| twin.property == key.property);
+    !rollout.deleted && rollout.uid == key.policy.uid && target && property && (!spec.suspend || key.hold)
+}
+
+/// The inventory is read once in an interval, and after anything that may have changed it.
+fn inventory_due(view: &View<'_>) -> Option<Timestamp> {
+    let key = view.inventory_key.as_ref()?;
+    let record = &view.facts.found.inventory;
+    if let Some(failure) = record.failure(key) {
+        return Some(failure.next_attempt(&view.rollout.uid, view.now));
+    }
+    match record.done_for(key) {
+        Some(done) if !view.inventory_is_stale() => Some(due(done.began, view.rollout.spec.interval, view.now)),
+        _ => Some(view.now),
+    }
+}
+
+/// Storing rests on a listing that is later than all that was stored.
+fn store_due(view: &View<'_>) -> Option<Timestamp> {
+    let key = view.store_key.as_ref()?;
+    if view.inventory_is_stale() {
+        return None;
+    }
+    let failure = view.facts.found.store.failure(key);
+    Some(failure.map_or(view.now, |failure| failure.next_attempt(&view.rollout.uid, view.now)))
+}
+
+fn store_task(view: &View<'_>) -> Option<Task> {
+    Some(Task::Store(view.store_key.clone()?, Box::new(view.choice.upkeep.clone()?)))
+}
+
+/// Counting is due once in an interval, oftener while answers come in and the hub's budget allows it, and after a sweep that has written.
+fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
+    let (found, now) = (&view.facts.found, view.now);
+    if let Some(failure) = found.count.failure(&delivery.count_key) {
+        return Some(failure.next_attempt(&view.rollout.uid, now));
+    }
+    let Some(count) = found.count.done_for(&delivery.count_key) else { return Some(now) };
+    let swept = found.sweep.done_for(&delivery.sweep_key);
+    if swept.is_some_and(|swept| swept.ended > count.began && swept.outcome.written > 0) {
+        return Some(now);
+    }
+    let counts = &count.outcome;
+    let linked = counts.linked(&delivery.count_key.blob);
+    let complete = linked == counts.targeted && counts.received + counts.failed == linked;
+    let changed = found.count_changed.unwrap_or(count.began);
+    let sweeping = found.sweeping.is_some();
+    let in_flight = sweeping || (!complete && due(changed, SETTLING_TIME, now) > now);
+    let interval = view.rollout.spec.interval;
+    let period = if in_flight { interval.min(IN_FLIGHT_PERIOD) } else { interval };
+    let shares = if sweeping { QUERY_PARTS_OF_A_SWEEP } else { 1 };
+    let queries = u32::try_from(delivery.parts).unwrap_or(u32::MAX).saturating_mul(QUERIES_PER_PART * shares);
+    Some(due(count.began, period.max(view.rates.time_to_query(queries)), now))
+}
+
+/// A sweep is due when none has been made for this delivery, when links run out, when the last one has left something, and once in an
+/// interval for late joiners.
+fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
+    let (key, now) = (&delivery.sweep_key, view.now);
+    let record = &view.facts.found.sweep;
+    if let Some(failure) = record.failure(key) {
+        return Some(failure.next_attempt(&view.rollout.uid, now));
+    }
+    if key.hold {
+        return hold_due(view, delivery);
+    }
+    // What devices are to have is about to change.
+    let storing = view.store_key.as_ref().is_some_and(|key| view.facts.found.store.failure(key).is_none());
+    if storing || guard_needs_count(view, delivery) {
+        return None;
+    }
+    let Some(done) = record.done_for(key) else { return Some(now) };
+    let regular = due(done.began, view.rollout.spec.interval, now);
+    Some(regular.min(unfinished(view, delivery)))
+}
+
+/// Since an old count, tags may have changed, and the target may pick the whole hub. A sweep that has begun goes on.
+fn guard_needs_count(view: &View<'_>, delivery: &Delivery<'_>) -> bool {
+    let running = view.facts.found.sweeping.as_ref().is_some_and(|(key, _)| *key == delivery.sweep_key);
+    let guarded = view.rollout.spec.max_devices.is_some() && view.target.most().is_none();
+    let fresh = delivery.fleet.is_some_and(|fleet| due(fleet.began, MAX_COUNT_AGE, view.now) > view.now);
+    guarded && !fresh && !running
+}
+
+/// When the last sweep for this delivery must be followed by another, whatever the interval is.
+fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
+    let Some(done) = view.facts.found.sweep.done_for(&delivery.sweep_key) else { return view.now };
+    let round = &done.outcome.round;
+    let good_since = done.outcome.round_began.unwrap_or(done.began);
+    let mut at = if good_since > view.now { view.now } else { delivery.links.next_change(good_since) };
+    // Who is contested is approached ever more slowly, and needs no sweep of its own.
+    if round.left > round.contested + round.newer {
+        let growth = 1 << view.facts.found.leftovers.saturating_sub(1).min(5);
+        at = at.min(due(done.ended, RESWEEP_DELAY * growth, view.now));
+    }
+    let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
+    if round.newer > 0 && listed_since {
+        at = view.now;
+    }
+    at
+}
+
+/// Who only keeps links alive works where somebody holds one that is not good: the count by link tells.
+fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
+    let (found, now) = (&view.facts.found, view.now);
+    let done = found.sweep.done_for(&delivery.sweep_key);
+    let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
+    if let Some(fleet) = evidence {
+        let held = fleet.outcome.held.iter().filter(|held| held.devices > 0);
+        let all_good =
+            held.filter_map(|held| held.link.as_ref()).all(|link| delivery.links.is_good(link, now));
+        return match done {
+            _ if all_good => Some(delivery.links.next_change(now)),
+            Some(done) => Some(due(done.ended, RESWEEP_DELAY, now)),
+            None => Some(now),
+        };
+    }
+    if done.is_some() {
+        return Some(unfinished(view, delivery));
+    }
+    // Nobody can count them; their links must live all the same.
+    let uncounted = found.count.failure(&delivery.count_key).is_some() || view.rollout.spec.target.is_err();
+    uncounted.then_some(now)
+}
+
+/// When the first link in a twin dies: then the status says something else.
+fn first_expiry(delivery: &Delivery<'_>, now: Timestamp) -> Timestamp {
+    let expiry = delivery.fleet.and_then(|fleet| fleet.outcome.first_expiry(|link| link.expiry() > now));
+    expiry.unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,29 @@
+//! Lists the blobs that storage has at a rollout's path.
+
+use std::time::Duration;
+
+use super::{Tools, storage_fault};
+use crate::{
+    api::conditions::Reason,
+    follow::Follow,
+    rollout::{fault::Fault, task::InventoryKey},
+    storage::{BlobStore, StoredBlob},
+};
+
+/// How long a listing may take.
+const LISTING_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Lists them.
+pub async fn inventory(key: &InventoryKey, tools: &Tools) -> Result<Vec<StoredBlob>, Fault> {
+    let (http, clock) = (tools.storage_http.clone(), tools.clock.clone());
+    let blobs = BlobStore::new(&key.account, &key.storage.container, http, clock)
+        .map_err(|error| storage_fault(&error))?;
+    let path = format!("{}/", key.storage.path);
+    match tokio::time::timeout(LISTING_TIMEOUT, blobs.list(&path)).await {
+        Ok(listed) => listed.map_err(|error| storage_fault(&error)),
+        Err(_) => {
+            let message = format!("listing the blobs took more than {} s", LISTING_TIMEOUT.as_secs());
+            Err(Fault { reason: Reason::StorageUnavailable, message, follow: Follow::TryAgain })
+        }
+    }
+}
