@@ -4,6 +4,8 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::progress::say;
 use crate::{Error, Result};
 
@@ -84,6 +86,12 @@ impl Cache {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
+}
+
+/// What tells an entry apart from those that are made of other texts: the start of their common SHA-256.
+pub(crate) fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let digest = texts.into_iter().fold(Sha256::new(), Sha256::chain_update).finalize();
+    format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
 }
 
 #[cfg(test)]

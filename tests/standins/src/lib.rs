@@ -1,5 +1,5 @@
-//! The real things that the tests and the quickstart run on: etcd, `kube-apiserver`, `kubectl`, Helm, Azurite and Microsoft's
-//! IoT Hub SDKs for Node and Python. What the machine does not have is built or installed once into the user's cache directory.
+//! The real things that the tests and the quickstart run on: etcd, `kube-apiserver`, `kubectl`, Helm, Azurite, kstatus and
+//! Microsoft's IoT Hub SDKs for Node and Python. What the machine does not have is built or installed once into the user's cache directory.
 //!
 //! Nothing that is started here outlives this process, however it ends: see [`Guarded`].
 
@@ -15,6 +15,7 @@ mod found;
 mod go_build;
 mod guard;
 mod helm;
+mod kstatus;
 mod needed_tools;
 mod node_sdks;
 mod npm;
@@ -32,6 +33,7 @@ pub use commands::Output;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use guard::{Guarded, Signal};
+pub use kstatus::{Kstatus, kstatus};
 pub use node_sdks::NodeSdks;
 pub use ports::own_loopback_address;
 pub use progress::say;

@@ -1,4 +1,4 @@
-//! What cannot be made here and has to be on the machine: Go for the control plane, Node with npm for Azurite and the SDKs,
+//! What cannot be made here and has to be on the machine: Go for the control plane, Helm and kstatus, Node with npm for Azurite and the SDKs,
 //! Python for its SDKs.
 
 use std::process::Command;

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
-
-use crate::cache::Cache;
+use crate::cache::{Cache, digest};
 use crate::commands::run;
 use crate::needed_tools::{NODE, NPM};
 use crate::progress::step;
@@ -36,8 +34,7 @@ pub(crate) static IOTHUB_SDKS: Packages = Packages {
 impl Packages {
     /// The folder of the cache for exactly this lock file.
     fn key(&self) -> String {
-        let digest = Sha256::digest(self.lock);
-        format!("npm/{}-{:02x}{:02x}{:02x}{:02x}", self.name, digest[0], digest[1], digest[2], digest[3])
+        format!("npm/{}-{}", self.name, digest([self.lock]))
     }
 
     /// The folder with `node_modules` in it, if they were installed before.

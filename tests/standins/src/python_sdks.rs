@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
-
 use crate::Result;
-use crate::cache::Cache;
+use crate::cache::{Cache, digest};
 use crate::commands::{self, Output};
 use crate::needed_tools::PYTHON;
 use crate::progress::step;
@@ -65,8 +63,7 @@ async fn interpreter() -> Result<String> {
 
 /// The folder of the cache for these packages on this interpreter.
 fn key(interpreter: &str) -> String {
-    let digest = Sha256::new().chain_update(REQUIREMENTS).chain_update(interpreter).finalize();
-    format!("python/{NAME}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
+    format!("python/{NAME}-{}", digest([REQUIREMENTS, interpreter]))
 }
 
 /// The environment finds itself by the place of its `bin/python`, so it may be moved; only pip's own start scripts may not, and

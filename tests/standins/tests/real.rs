@@ -16,7 +16,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use sha2::Sha256;
-use standins::{Account, Azurite, AzuriteOptions, ControlPlane, Toolchain};
+use standins::{Account, Azurite, AzuriteOptions, ControlPlane, Toolchain, kstatus};
 use tokio::sync::OnceCell;
 
 async fn toolchain() -> &'static Toolchain {
@@ -263,4 +263,43 @@ async fn helm_renders_a_chart_with_its_definitions() {
     assert!(rendered.contains("{kind: Two, release: r, in: n, at: value}"), "{rendered}");
     let absent = helm.helm_template(Path::new("no-such-chart"), "r", "n", &[]).await.unwrap_err().to_string();
     assert!(absent.contains("helm template no-such-chart failed"), "{absent}");
+}
+
+#[tokio::test]
+async fn both_libraries_of_kstatus_agree_on_what_an_object_has_come_to() {
+    let object = |observed: i64, conditions: &[(&str, &str)]| {
+        let conditions = conditions.iter().map(|(condition, status)| {
+            json!({"type": condition, "status": status, "reason": "Why", "message": format!("{condition} is {status}")})
+        });
+        json!({
+            "apiVersion": "standins.test/v1", "kind": "Trial", "metadata": {"name": "t", "generation": 1},
+            "status": {"observedGeneration": observed, "conditions": conditions.collect::<Vec<_>>()},
+        })
+    };
+    let mut bare = object(1, &[]);
+    bare.as_object_mut().unwrap().remove("status");
+    let mut leaving = object(1, &[("Ready", "True")]);
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z");
+    // Of conditions that are not True only Ready counts, and it never is a failure: that takes Stalled.
+    let (objects, expected): (Vec<_>, Vec<_>) = [
+        (bare, ("Current", "Resource is current")),
+        (object(-1, &[]), ("InProgress", "Trial generation is 1, but latest observed generation is -1")),
+        (object(1, &[("Ready", "True")]), ("Current", "Resource is Ready")),
+        (object(1, &[("Ready", "True"), ("Reconciling", "True")]), ("InProgress", "Reconciling is True")),
+        (object(1, &[("Ready", "False"), ("Stalled", "True")]), ("Failed", "Stalled is True")),
+        (object(1, &[("Stalled", "True")]), ("Failed", "Stalled is True")),
+        (object(1, &[("Ready", "False"), ("Stalled", "False")]), ("InProgress", "Ready is False")),
+        (object(1, &[("Ready", "Unknown")]), ("InProgress", "Ready is Unknown")),
+        (leaving, ("Terminating", "Resource scheduled for deletion")),
+    ]
+    .into_iter()
+    .unzip();
+    let said = kstatus(&objects).await.unwrap();
+    let said: Vec<_> = said.iter().map(|said| ((&*said.flux, &*said.message), &*said.sigs)).collect();
+    let expected: Vec<_> = expected.into_iter().map(|(word, message)| ((word, message), word)).collect();
+    assert_eq!(said, expected);
+
+    assert_eq!(kstatus(&[]).await.unwrap(), []);
+    let refused = kstatus(&[json!({"apiVersion": "standins.test/v1"})]).await.unwrap_err().to_string();
+    assert!(refused.contains("kstatus failed") && refused.contains("'Kind' is missing"), "{refused}");
 }
