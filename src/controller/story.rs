@@ -93,7 +93,7 @@ fn asset(goal: &Revision, delivery: &Delivery) -> Option<AssetStatus> {
 /// The first expiry among the links in the twins stays the first until it is no longer good; then a renewal leaves only the
 /// latest. Where nothing is known, the earlier one is said.
 fn sas(seen: &Observed, delivery: &Delivery, same: bool, now: Timestamp) -> SasStatus {
-    let good = delivery.grid.good_expiries(now);
+    let good: Vec<Timestamp> = delivery.grid.good_windows(now).iter().map(|window| window.expiry).collect();
     let known =
         seen.before.sas.as_ref().filter(|_| same).and_then(|sas| sas.expires_at.parse::<Timestamp>().ok());
     let all_new = delivery.swept

@@ -65,9 +65,7 @@ pub fn judge(desired: Option<&Value>, rule: &Rule<'_>, now: Timestamp) -> Verdic
     }
     let link = uri.and_then(Link::parse);
     let expiry = link.as_ref().map(Link::expiry);
-    let good = link.is_some_and(|link| {
-        rule.grid.good_expiries(now).contains(&link.expiry()) && rule.signer.is_ours(&link)
-    });
+    let good = link.is_some_and(|link| rule.grid.is_good(&link, now) && rule.signer.is_ours(&link));
     let said = |(name, wanted): &(&'static str, Option<Value>)| {
         desired.and_then(|desired| desired.get(name)) == wanted.as_ref()
     };

@@ -3,11 +3,10 @@
 //! A comparison with an undefined property is undefined, and so is its negation: each is fenced by `IS_DEFINED`. A signature never stands
 //! in a query.
 
-use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use super::{goal::Goal, judge::Scope};
-use crate::storage::link::BlobUri;
+use crate::storage::{grid::Window, link::BlobUri};
 
 /// What a twin says of a device that holds no connection (IoT Hub docs, "Understand the identity registry": up to five minutes late).
 pub const DISCONNECTED: &str = "Disconnected";
@@ -17,13 +16,13 @@ pub fn text(value: &str) -> String {
     format!("'{}'", value.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
-/// Which twins of `target` a sweep has to look at: those that do not say what `goal` says with a link that expires at one of `good`.
-pub fn work(target: &str, property: &str, goal: &Goal, good: &[Timestamp], scope: Scope) -> String {
+/// Which twins of `target` a sweep has to look at: those that do not say what `goal` says with a link that is valid within one of `good`.
+pub fn work(target: &str, property: &str, goal: &Goal, good: &[Window], scope: Scope) -> String {
     let path = desired(property);
     let uri = format!("{path}.uri");
     let links: Vec<String> = good
         .iter()
-        .map(|expiry| format!("STARTSWITH({uri}, {})", text(&goal.blob.expiring(*expiry))))
+        .map(|window| format!("STARTSWITH({uri}, {})", text(&goal.blob.within(*window))))
         .collect();
     let mut current = vec![format!("IS_DEFINED({uri}) AND ({})", links.join(" OR "))];
     for (name, value) in goal.fields() {
@@ -145,13 +144,16 @@ mod tests {
             sha256: None,
             size: Some(5),
         };
-        let good = ["2026-11-30T00:00:00Z".parse().unwrap()];
+        let good = [Window {
+            start: "2026-11-23T00:00:00Z".parse().unwrap(),
+            expiry: "2026-11-30T00:00:00Z".parse().unwrap(),
+        }];
         let p = "properties.desired.[[p]]";
         assert_eq!(
             work("(t)", "p", &goal, &good, Scope::All),
             format!(
                 "SELECT deviceId, etag, {p} AS link FROM devices WHERE (t) AND NOT (IS_DEFINED({p}.uri) AND \
-                 (STARTSWITH({p}.uri, 'https://a/c/n?se=2026-11-30T00%3A00%3A00Z')) AND IS_DEFINED({p}.ts) AND \
+                 (STARTSWITH({p}.uri, 'https://a/c/n?se=2026-11-30T00%3A00%3A00Z&st=2026-11-23T00%3A00%3A00Z&')) AND IS_DEFINED({p}.ts) AND \
                  {p}.ts = '2026-11-24T12:00:00.0000000Z' AND IS_DEFINED({p}.contentType) AND {p}.contentType = 'text/plain' AND \
                  NOT IS_DEFINED({p}.sha256) AND IS_DEFINED({p}.size) AND {p}.size = 5)"
             )
@@ -167,6 +169,7 @@ mod tests {
         let blob = BlobUri::of(&format!("https://{}.blob.core.windows.net/{path}", "a".repeat(24))).unwrap();
         let (target, property) = (format!("({})", "t".repeat(LONGEST)), "p".repeat(64));
         let ts = "2026-11-24T12:00:00Z".parse().unwrap();
+        let window = Window { start: ts, expiry: ts };
         let goal = Goal {
             blob: blob.clone(),
             ts,
@@ -176,7 +179,7 @@ mod tests {
         };
         // IoT Hub docs, "Queries for IoT Hub device and module twins": at most 8,192 characters.
         for query in [
-            work(&target, &property, &goal, &[ts, ts], Scope::Holders),
+            work(&target, &property, &goal, &[window, window], Scope::Holders),
             count_answers(&target, &property, &property, &blob),
             count_answered_and_gone(&target, &property, &property, &blob),
             failed(&target, &property, &property, &blob),

@@ -128,7 +128,7 @@ struct State {
 impl Round<'_> {
     async fn all(self) -> Result<Tally, HubError> {
         for condition in self.job.target.conditions() {
-            let good = self.job.grid.good_expiries((self.clock)());
+            let good = self.job.grid.good_windows((self.clock)());
             let sql = query::work(condition, &self.job.property, &self.job.goal, &good, self.job.scope);
             let mut continuation = None;
             loop {
