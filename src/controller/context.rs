@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::task::TaskTracker;
 
 use super::memory::Memory;
-use crate::{api::BlobRollout, fleet::Owners, hub::pool::HubPool, metrics::Metrics};
+use crate::{api::BlobRollout, fleet::Owners, hub::registry::HubRegistry, metrics::Metrics};
 
 /// What the installer decides for all rollouts.
 #[derive(Clone, Debug)]
@@ -44,8 +44,8 @@ pub struct Context {
     pub options: Options,
     /// Speaks to blob storage.
     pub storage_http: reqwest::Client,
-    /// Clients of hubs, shared by host and policy.
-    pub hubs: HubPool,
+    /// Clients of hubs, which share what a hub counts together.
+    pub hubs: HubRegistry,
     /// What is remembered between passes.
     pub memory: Memory,
     /// All rollouts that we see.

@@ -30,8 +30,9 @@ use super::{
 };
 use crate::{
     api::{BlobRollout, FIELD_MANAGER, spec::KeyRef},
+    clock::Clock,
     health::Health,
-    hub::pool::HubPool,
+    hub::registry::HubRegistry,
     metrics::Metrics,
 };
 
@@ -60,7 +61,7 @@ pub async fn run(
     let ctx = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         storage_http: crate::storage::http_client()?,
-        hubs: HubPool::new(crate::hub::transport::http_client()?),
+        hubs: HubRegistry::new(crate::hub::transport::http_client()?, Clock::system()),
         memory: Memory::default(),
         rollouts: reader.clone(),
         client: client.clone(),

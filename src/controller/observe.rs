@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     api::{BlobRollout, Intent, RENEW_REQUESTED_AT, conditions::Reason, spec::KeyRef},
+    clock::Clock,
     fleet::Owners,
     hub::{client::HubClient, connection::HubConnection},
     source::{self, objects},
@@ -129,8 +130,8 @@ async fn storage(
         );
         return Err(Fault::user(Reason::StorageChanged, message));
     }
-    let client =
-        BlobStore::new(&account, &intent.container, ctx.storage_http.clone()).map_err(|e| store_fault(&e))?;
+    let client = BlobStore::new(&account, &intent.container, ctx.storage_http.clone(), Clock::system())
+        .map_err(|e| store_fault(&e))?;
     let blobs = client.list(&format!("{path}/")).await.map_err(|e| store_fault(&e))?;
     let storage = Storage {
         fingerprint: account.key().fingerprint(),

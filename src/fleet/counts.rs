@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{query, target::Target};
 use crate::{
-    hub::{client::HubClient, error::HubError},
+    hub::{client::HubClient, error::HubError, limiter::Urgency},
     storage::link::BlobUri,
 };
 
@@ -37,15 +37,16 @@ pub async fn count(
 ) -> Result<Counts, HubError> {
     let mut counts = Counts::default();
     for condition in target.conditions() {
-        let targeted = hub.query_all(&query::count(condition)).await?;
-        let linked = hub.query_all(&query::count_linked(condition, property, blob)).await?;
-        let answers =
-            hub.query_all(&query::count_answers(condition, property, reported_property, blob)).await?;
+        let targeted = hub.query_all(&query::count(condition), Urgency::Normal).await?;
+        let linked = hub.query_all(&query::count_linked(condition, property, blob), Urgency::Normal).await?;
+        let answers = hub
+            .query_all(&query::count_answers(condition, property, reported_property, blob), Urgency::Normal)
+            .await?;
         let mut part = Counts::of(&targeted, &linked, &answers);
         // Not by a negation of the answers: what is no text is neither in a comparison nor in its negation.
         if part.pending > 0 && part.unreachable > 0 {
             let gone = query::count_answered_and_gone(condition, property, reported_property, blob);
-            part.answered_and_gone(sum(&hub.query_all(&gone).await?));
+            part.answered_and_gone(sum(&hub.query_all(&gone, Urgency::Normal).await?));
         }
         counts.add(part);
     }

@@ -2,7 +2,7 @@
 
 use super::{query, tally::SAMPLES, target::Target};
 use crate::{
-    hub::{client::HubClient, error::HubError, governor::Urgency},
+    hub::{client::HubClient, error::HubError, limiter::Urgency},
     storage::link::BlobUri,
 };
 

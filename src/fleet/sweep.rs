@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     follow::Follow,
-    hub::{client::HubClient, error::HubError, governor::Urgency},
+    hub::{client::HubClient, error::HubError, limiter::Urgency},
     storage::{
         grid::{Grid, Window},
         sas::LinkSigner,
@@ -29,7 +29,7 @@ use crate::{
     time::plus,
 };
 
-/// Twins in work at once; the hub's rate is the governor's care.
+/// Twins in work at once; the hub's rate is the limiter's care.
 const AT_ONCE: usize = 32;
 /// How often a twin that keeps changing is judged again.
 const TRIES: u32 = 4;
@@ -200,10 +200,12 @@ impl Round<'_> {
             let link = self.job.signer.sign(&self.job.name, self.job.window);
             let Some(link) = link else { return Ok(Outcome::Left) };
             let patch = self.job.goal.patch(&self.job.property, &link, desired.as_ref());
-            match self.hub.patch_twin(device, &patch, &etag, self.urgency(expiry, now)).await {
+            let urgency = self.urgency(expiry, now);
+            match self.hub.patch_twin(device, &patch, &etag, urgency, self.cancel).await {
                 Ok(()) => return Ok(Outcome::Written),
                 Err(HubError::NotFound) => return Ok(Outcome::Gone),
                 Err(HubError::PreconditionFailed) => (),
+                Err(HubError::Cancelled) => return Ok(Outcome::Left),
                 Err(error) => return Err(error),
             }
             let Some(twin) = self.hub.twin(device).await? else { return Ok(Outcome::Gone) };
