@@ -257,9 +257,10 @@ mod tests {
         let slow = Duration::from_secs(2);
         join!(asks("many", 100, quick), asks("few", 10, quick), asks("slow", 10, slow));
         let served = served.into_inner().unwrap();
-        let last = |who| served.iter().rposition(|served| *served == who).unwrap();
-        // One burst of ten, and then turn by turn.
-        assert!(last("few") <= 40 && last("slow") <= 40, "{} {}", last("few"), last("slow"));
+        // After the burst of ten they go turn by turn: while others have calls left, who asks often never goes three times in a row.
+        let (_, rest) = served.split_at(10);
+        let last = rest.iter().rposition(|served| *served == "few").unwrap();
+        assert!(rest[..last].windows(3).all(|three| three != ["many"; 3]), "{served:?}");
     }
 
     #[tokio::test]
