@@ -263,6 +263,23 @@ mod tests {
         assert!(rest[..last].windows(3).all(|three| three != ["many"; 3]), "{served:?}");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_is_served_first() {
+        let limiter = Limiter::new(rates(1.0));
+        for _ in 0..10 {
+            limiter.permit(Class::Query, Urgency::Normal).await;
+        }
+        let served = Mutex::new(Vec::new());
+        let asks = async |at: u64| {
+            sleep(Duration::from_secs(at)).await;
+            let _permit = limiter.permit(Class::Query, Urgency::Normal).await;
+            locked(&served).push(at);
+        };
+        // The next permit is there after ten seconds, and all of them look for it then, the latest first.
+        join!(asks(9), asks(5), asks(1));
+        assert_eq!(*locked(&served), [1, 5, 9]);
+    }
+
     #[tokio::test]
     async fn the_slots_follow_the_rate_of_writes() {
         let limiter = Limiter::new(rates(40.0));
