@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use blobrollout::{
+    clock::Clock,
     fleet::{
         Goal, Owners, Tally, Target,
         judge::Scope,
         sweep::{SweepJob, sweep},
     },
-    hub::{client::HubClient, connection::HubConnection, pool::HubPool, sku::Rates},
+    hub::{client::HubClient, connection::HubConnection, registry::HubRegistry, sku::Rates},
     storage::{
         grid::{Grid, GridSeed},
         key::AccountKey,
@@ -64,7 +65,7 @@ fn client(hub: &Emulator) -> HubClient {
     let http = reqwest::Client::builder().tls_certs_merge([ca]).build().unwrap();
     let connection = HubConnection::parse(&hub.policy_connection_string("service").unwrap()).unwrap();
     let rates = Rates { twin_writes: 1000.0, twin_reads: 1000.0, queries: 1000.0 };
-    HubPool::new(http).client("uid-1", &connection, rates)
+    HubRegistry::new(http, Clock::system()).client("uid-1", &connection, rates)
 }
 
 /// Sweeps until it is over.

@@ -1,6 +1,8 @@
 //! A token bucket: so many calls per second, after a small burst.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The slowest rate that is still a rate, per second: one call in about a quarter of an hour.
 const SLOWEST: f64 = 0.001;

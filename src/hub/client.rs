@@ -3,23 +3,26 @@
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use k8s_openapi::jiff::Timestamp;
 use reqwest::{
     Method, RequestBuilder,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, IF_MATCH, RETRY_AFTER},
 };
 use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::HubConnection,
     error::{HubError, Refusal},
-    governor::{Class, Governor, Urgency},
+    limiter::{Class, Limiter, Urgency},
+    registry::Membership,
     token::TokenSource,
     transport::{encode, read_body, unreachable},
 };
+use crate::clock::Clock;
 
 /// The newest stable version of the service API (IoT Hub REST reference).
 const API_VERSION: &str = "2021-04-12";
@@ -44,9 +47,13 @@ pub struct HubClient {
 
 struct Inner {
     http: reqwest::Client,
+    clock: Clock,
     base: String,
     tokens: TokenSource,
-    governor: Arc<Governor>,
+    limiter: Arc<Limiter>,
+    membership: Membership,
+    /// For calls that nobody cancels.
+    never: CancellationToken,
 }
 
 /// A page of a query's rows.
@@ -75,11 +82,18 @@ struct Answer {
 }
 
 impl HubClient {
-    /// A client that keeps within what `governor` allows.
-    pub(super) fn new(http: reqwest::Client, connection: &HubConnection, governor: Arc<Governor>) -> Self {
+    /// A client that keeps within what `limiter` allows, and tells `membership` when the hub accepts its credential.
+    pub(super) fn new(
+        http: reqwest::Client,
+        clock: Clock,
+        connection: &HubConnection,
+        limiter: Arc<Limiter>,
+        membership: Membership,
+    ) -> Self {
         let base = format!("https://{}", connection.host_name());
         let tokens = TokenSource::new(connection.clone());
-        Self { inner: Arc::new(Inner { http, base, tokens, governor }) }
+        let never = CancellationToken::new();
+        Self { inner: Arc::new(Inner { http, clock, base, tokens, limiter, membership, never }) }
     }
 
     /// One page of a query's rows. The same query has to go with the continuation that it gave.
@@ -91,7 +105,7 @@ impl HubClient {
     ) -> Result<Page, HubError> {
         let body = json!({ "query": sql });
         let answer = self
-            .call(Class::Query, urgency, || {
+            .call(Class::Query, urgency, &self.inner.never, || {
                 let request =
                     self.request(Method::POST, "/devices/query").header("x-ms-max-item-count", PAGE);
                 match continuation {
@@ -108,11 +122,11 @@ impl HubClient {
     }
 
     /// All rows of a query that is known to give few: at most 20 pages.
-    pub async fn query_all(&self, sql: &str) -> Result<Vec<Value>, HubError> {
+    pub async fn query_all(&self, sql: &str, urgency: Urgency) -> Result<Vec<Value>, HubError> {
         let mut rows = Vec::new();
         let mut continuation = None;
         for _ in 0..MOST_PAGES {
-            let page = self.query(sql, continuation.as_deref(), Urgency::Normal).await?;
+            let page = self.query(sql, continuation.as_deref(), urgency).await?;
             rows.extend(page.rows);
             continuation = page.continuation;
             if continuation.is_none() {
@@ -125,7 +139,8 @@ impl HubClient {
     /// The device's twin; `None` where there is no such device.
     pub async fn twin(&self, device: &str) -> Result<Option<Twin>, HubError> {
         let resource = twin_path(device)?;
-        let answer = self.call(Class::Read, Urgency::Normal, || self.request(Method::GET, &resource)).await;
+        let build = || self.request(Method::GET, &resource);
+        let answer = self.call(Class::Read, Urgency::Normal, &self.inner.never, build).await;
         match answer {
             Ok(answer) => twin_of(answer.body).map(Some),
             Err(HubError::NotFound) => Ok(None),
@@ -137,18 +152,22 @@ impl HubClient {
     ///
     /// A patch whose answer got lost is sent again and then refused with [`HubError::PreconditionFailed`]: read the twin before
     /// concluding that somebody else changed it.
+    ///
+    /// Once `cancel` is cancelled nothing more is sent and the waiting ends, with [`HubError::Cancelled`]; a request that is under
+    /// way is finished, for nobody could tell what came of it.
     pub async fn patch_twin(
         &self,
         device: &str,
         patch: &Value,
         etag: &str,
         urgency: Urgency,
+        cancel: &CancellationToken,
     ) -> Result<(), HubError> {
         let resource = twin_path(device)?;
         // A hub ignores an etag without quotes, and the write would go through whatever the twin holds.
         let quoted = format!("\"{etag}\"");
         let answer = self
-            .call(Class::Write, urgency, || {
+            .call(Class::Write, urgency, cancel, || {
                 self.request(Method::PATCH, &resource).header(IF_MATCH, &quoted).json(patch)
             })
             .await?;
@@ -160,9 +179,14 @@ impl HubClient {
         self.inner.tokens.connection().fingerprint()
     }
 
-    /// How often this hub throttled us, all clients of the pool together.
+    /// How many calls to this hub may be under way at once, those of all its clients together.
+    pub fn in_flight(&self) -> usize {
+        self.inner.limiter.in_flight()
+    }
+
+    /// How often this hub throttled us, all its clients together.
     pub fn throttled(&self) -> u64 {
-        self.inner.governor.throttled()
+        self.inner.limiter.throttled()
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -170,40 +194,61 @@ impl HubClient {
         self.inner.http.request(method, url)
     }
 
-    /// Sends what `build` makes until it succeeds, fails for good, or was tried often enough.
+    /// Sends what `build` makes until it succeeds, fails for good, was tried often enough or is cancelled.
     async fn call(
         &self,
         class: Class,
         urgency: Urgency,
+        cancel: &CancellationToken,
         build: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, HubError> {
-        let governor = &self.inner.governor;
+        let Inner { clock, tokens, limiter, membership, .. } = &*self.inner;
         let (mut attempt, mut spent) = (0, Duration::ZERO);
         loop {
             let result = {
-                let _permit = governor.permit(class, urgency).await;
-                let token = self.inner.tokens.token(Timestamp::now());
+                let permit = cancel.run_until_cancelled(limiter.permit(class, urgency)).await;
+                let Some(_permit) = permit.filter(|_| !cancel.is_cancelled()) else {
+                    return Err(HubError::Cancelled);
+                };
+                let token = tokens.token(clock.now());
                 let begun = Instant::now();
-                let result = send(build().header(AUTHORIZATION, token.expose())).await;
+                let result = send(build().header(AUTHORIZATION, token.expose()), clock).await;
                 spent += begun.elapsed();
                 result
             };
+            if is_accepted(&result) {
+                membership.accepted();
+            }
             let error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let wait = wait(&error, attempt);
             if let (HubError::Throttled { .. }, Some(wait)) = (&error, wait) {
-                governor.pause(class, wait);
+                limiter.pause(class, wait);
             }
             let Some(wait) = wait.filter(|wait| is_worth_it(&error, *wait, attempt, spent)) else {
                 return Err(error);
             };
             tracing::debug!(%error, ?class, attempt, ?wait, "a call to the hub is tried again");
             attempt += 1;
-            tokio::time::sleep(wait).await;
+            if cancel.run_until_cancelled(sleep(wait)).await.is_none() {
+                return Err(HubError::Cancelled);
+            }
         }
     }
+}
+
+/// Whether the hub has looked at our credential and accepted it. What may come from a proxy in between, or from a hub in trouble
+/// before it looked, does not say.
+fn is_accepted(result: &Result<Answer, HubError>) -> bool {
+    !matches!(
+        result,
+        Err(HubError::Unauthorized(_)
+            | HubError::Unreachable(_)
+            | HubError::Malformed(_)
+            | HubError::Server { .. })
+    )
 }
 
 /// How long to be quiet after an error that passes by itself.
@@ -227,7 +272,7 @@ fn backoff(attempt: u32) -> Duration {
     FIRST_RETRY * 2_u32.pow(attempt) * (768 + u32::from(jitter)) / 1024
 }
 
-async fn send(request: RequestBuilder) -> Result<Answer, HubError> {
+async fn send(request: RequestBuilder, clock: &Clock) -> Result<Answer, HubError> {
     let response = request.send().await.map_err(unreachable)?;
     let status = response.status();
     let headers = response.headers().clone();
@@ -239,7 +284,7 @@ async fn send(request: RequestBuilder) -> Result<Answer, HubError> {
             retry_after: text_header(&headers, RETRY_AFTER.as_str()),
             body: &body,
         };
-        return Err(refusal.error(Timestamp::now()));
+        return Err(refusal.error(clock.now()));
     }
     let json =
         text_header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("application/json"));

@@ -60,6 +60,9 @@ pub enum HubError {
     /// An answer that is not a hub's: usually that of a proxy in between.
     #[error("this is not the answer of an IoT Hub: {0}")]
     Malformed(String),
+    /// The caller wants the call no longer; it was not sent, or not sent again.
+    #[error("the call was cancelled")]
+    Cancelled,
 }
 
 impl HubError {
@@ -77,7 +80,8 @@ impl HubError {
             | Self::PreconditionFailed
             | Self::Server { .. }
             | Self::Unreachable(_)
-            | Self::Malformed(_) => Follow::TryAgain,
+            | Self::Malformed(_)
+            | Self::Cancelled => Follow::TryAgain,
         }
     }
 }
@@ -255,6 +259,7 @@ mod tests {
             (HubError::Throttled { after: Some(Duration::from_mins(15)) }, wait(300)),
             (HubError::Server { status: 500 }, Follow::TryAgain),
             (HubError::PreconditionFailed, Follow::TryAgain),
+            (HubError::Cancelled, Follow::TryAgain),
         ] {
             assert_eq!(error.follow(), want, "{error}");
         }

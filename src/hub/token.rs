@@ -32,11 +32,12 @@ impl TokenSource {
         &self.connection
     }
 
-    /// A token with at least ten minutes left, for the header `Authorization`.
+    /// A token with at least ten minutes left, for the header `Authorization`. One with more left than a token ever has was made
+    /// before the clock was set back, and a hub may refuse it as too long.
     pub fn token(&self, now: Timestamp) -> Secret {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((token, expires)) = current.as_ref()
-            && time::until(*expires, now) >= MARGIN
+            && (MARGIN..=LIFETIME).contains(&time::until(*expires, now))
         {
             return token.clone();
         }
@@ -91,5 +92,15 @@ mod tests {
         let second = source.token(at(3001));
         assert!(second.expose().contains("se=1795006601&"));
         assert_eq!(source.token(at(3002)), second);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_a_new_token() {
+        let source = TokenSource::new(connection("h"));
+        let at = |seconds: i64| Timestamp::from_second(1_795_000_000 + seconds).unwrap();
+        let first = source.token(at(0));
+        assert_eq!(source.token(at(0)), first);
+        assert!(source.token(at(-1)).expose().contains("se=1795003599&"));
+        assert!(source.token(at(-86_400)).expose().contains("se=1794917200&"));
     }
 }

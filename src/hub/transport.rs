@@ -3,26 +3,32 @@
 use std::{error::Error, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Response, redirect::Policy};
+use reqwest::{Client, ClientBuilder, Response, redirect::Policy};
 
-use super::{error::HubError, governor::IN_FLIGHT};
+use super::error::HubError;
 use crate::redact::redact;
 
 /// More than a page of a hundred twins of full size with their metadata; an answer beyond it is not a hub's.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Connections to one hub that are kept while nothing goes over them: the calls under way on all but the largest hubs.
+const IDLE: usize = 64;
 
 /// What stays as it is: the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client for all hubs. A hub never redirects, and following one would carry our token to a stranger.
 pub fn http_client() -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(concat!("blobrollout/", env!("CARGO_PKG_VERSION")))
-        .redirect(Policy::none())
+    patient_client()
         .connect_timeout(Duration::from_secs(10))
         .timeout(Duration::from_mins(1))
-        .pool_max_idle_per_host(IN_FLIGHT)
+        .pool_max_idle_per_host(IDLE)
         .build()
+}
+
+/// The same without an end of its patience, for tests that stop the clock: time would run to the end of every timeout at once.
+pub(super) fn patient_client() -> ClientBuilder {
+    Client::builder().user_agent(concat!("blobrollout/", env!("CARGO_PKG_VERSION"))).redirect(Policy::none())
 }
 
 /// `text` fully percent-encoded, as a device's id stands in a path and a host in a token.

@@ -13,12 +13,12 @@ use azure_storage_blob::{
 };
 use bytes::Bytes;
 use futures::TryStreamExt;
-use k8s_openapi::jiff::Timestamp;
 
 use super::{
     BlobProperties, Refusal, StorageAccount, StoreError, StoredBlob, block_md5::BlockMd5, error::Hints,
     retry::Retry, shared_key::SharedKey, stored,
 };
+use crate::clock::Clock;
 
 /// Assets up to this size go in one request, larger ones in blocks of it, as many at a time. Together they bound what an upload
 /// holds in memory, and the line that it needs (see `transport.rs`).
@@ -31,25 +31,33 @@ pub struct BlobStore {
     account: StorageAccount,
     container: String,
     http: reqwest::Client,
+    clock: Clock,
     options: ClientOptions,
 }
 
 impl BlobStore {
-    /// Nothing is asked of the service yet. `http` is [`super::http_client`]; fails for what cannot be a container's name.
-    pub fn new(account: &StorageAccount, container: &str, http: reqwest::Client) -> Result<Self, StoreError> {
+    /// Nothing is asked of the service yet. `http` is [`super::http_client`], and requests are signed for the time that `clock`
+    /// tells; fails for what cannot be a container's name.
+    pub fn new(
+        account: &StorageAccount,
+        container: &str,
+        http: reqwest::Client,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         if !is_container_name(container) {
             return Err(StoreError::invalid_name(
                 "a container's name has 3 to 63 lower-case letters, digits and single hyphens between them",
             ));
         }
+        let shared_key = SharedKey::new(account.key().clone(), clock.clone());
         let options = ClientOptions {
             per_call_policies: vec![Arc::new(Retry)],
-            per_try_policies: vec![Arc::new(BlockMd5), Arc::new(SharedKey::new(account.key().clone()))],
+            per_try_policies: vec![Arc::new(BlockMd5), Arc::new(shared_key)],
             retry: RetryOptions::none(),
             transport: Some(Transport::new(Arc::new(http.clone()))),
             ..ClientOptions::default()
         };
-        Ok(Self { account: account.clone(), container: container.to_owned(), http, options })
+        Ok(Self { account: account.clone(), container: container.to_owned(), http, clock, options })
     }
 
     /// The blobs whose names begin with `prefix`, by name; none where there is no container.
@@ -60,12 +68,12 @@ impl BlobStore {
             include: Some(vec![ListBlobsIncludeItem::Metadata]),
             ..Default::default()
         };
-        let mut pages = self.container()?.list_blobs(Some(options))?.into_pages();
+        let mut pages = self.told(self.container()?.list_blobs(Some(options)))?.into_pages();
         let mut blobs = Vec::new();
         loop {
-            match pages.try_next().await.map_err(StoreError::from) {
+            match self.told(pages.try_next().await) {
                 Ok(Some(page)) => {
-                    let items = page.into_model()?.blob_items;
+                    let items = self.told(page.into_model())?.blob_items;
                     blobs.extend(items.into_iter().filter_map(StoredBlob::listed));
                 }
                 Ok(None) => return Ok(blobs),
@@ -77,7 +85,7 @@ impl BlobStore {
 
     /// Makes the container, without public access, unless it is there.
     pub async fn ensure_container(&self) -> Result<(), StoreError> {
-        match self.container()?.create(None).await.map_err(StoreError::from) {
+        match self.told(self.container()?.create(None).await) {
             Err(StoreError::Refused(refusal)) if refusal.code == "ContainerAlreadyExists" => Ok(()),
             result => result.map(drop),
         }
@@ -96,8 +104,8 @@ impl BlobStore {
             ..Default::default()
         };
         let content = Body::from(bytes).into();
-        match self.blob(name)?.upload(content, Some(options.if_not_exists())).await.map_err(StoreError::from)
-        {
+        let uploaded = self.blob(name)?.upload(content, Some(options.if_not_exists())).await;
+        match self.told(uploaded) {
             Ok(_) => Ok(()),
             // Also after a try of ours that succeeded and whose answer was lost.
             Err(StoreError::Refused(refusal)) if refusal.code == "BlobAlreadyExists" => {
@@ -123,36 +131,37 @@ impl BlobStore {
     ) -> Result<(), StoreError> {
         let blob = self.blob(name)?;
         let options = BlobClientGetPropertiesOptions { if_match: Some(etag.into()), ..Default::default() };
-        let response = blob.get_properties(Some(options)).await?;
+        let response = self.told(blob.get_properties(Some(options)).await)?;
         let old = StoredBlob::headed(name, &response);
         let mut etag = old.etag.clone();
         let metadata = properties.metadata.over(&old.metadata);
         if metadata != old.metadata {
             let options =
                 BlobClientSetMetadataOptions { if_match: Some(etag.as_str().into()), ..Default::default() };
-            let written = blob.set_metadata(&metadata.pairs().into_iter().collect(), Some(options)).await?;
+            let pairs = metadata.pairs().into_iter().collect();
+            let written = self.told(blob.set_metadata(&pairs, Some(options)).await)?;
             etag = stored::etag(written.headers());
         }
         if old.content_type.as_ref() != Some(&properties.content_type) {
             // The service clears what this call does not carry (Azure Storage docs, "Set Blob Properties").
             let options = BlobClientSetPropertiesOptions {
                 blob_content_type: Some(properties.content_type.clone()),
-                blob_cache_control: response.cache_control()?,
-                blob_content_disposition: response.content_disposition()?,
-                blob_content_encoding: response.content_encoding()?,
-                blob_content_language: response.content_language()?,
-                blob_content_md5: response.content_md5()?,
+                blob_cache_control: self.told(response.cache_control())?,
+                blob_content_disposition: self.told(response.content_disposition())?,
+                blob_content_encoding: self.told(response.content_encoding())?,
+                blob_content_language: self.told(response.content_language())?,
+                blob_content_md5: self.told(response.content_md5())?,
                 if_match: Some(etag.as_str().into()),
                 ..Default::default()
             };
-            blob.set_properties(Some(options)).await?;
+            self.told(blob.set_properties(Some(options)).await)?;
         }
         Ok(())
     }
 
     /// The blob of this name, if there is one.
     pub async fn head(&self, name: &str) -> Result<Option<StoredBlob>, StoreError> {
-        match self.blob(name)?.get_properties(None).await.map_err(StoreError::from) {
+        match self.told(self.blob(name)?.get_properties(None).await) {
             Ok(response) => Ok(Some(StoredBlob::headed(name, &response))),
             Err(StoreError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
@@ -171,16 +180,21 @@ impl BlobStore {
         if !matches!(status, 200 | 206) {
             let hints = Hints { retry_after: header("retry-after"), date: header("date") };
             let message = "reading through the new link".to_owned();
-            return Err(StoreError::refused(Refusal { status, code, message }, hints, Timestamp::now()));
+            return Err(StoreError::refused(Refusal { status, code, message }, hints, self.clock.now()));
         }
         response.chunk().await?;
         Ok(())
     }
 
+    /// A result of the SDK as one of ours.
+    fn told<T>(&self, result: azure_core::Result<T>) -> Result<T, StoreError> {
+        result.map_err(|error| StoreError::of(error, self.clock.now()))
+    }
+
     fn container(&self) -> Result<BlobContainerClient, StoreError> {
         let options =
             BlobContainerClientOptions { client_options: self.options.clone(), ..Default::default() };
-        Ok(BlobContainerClient::new(self.account.container_url(&self.container), None, Some(options))?)
+        self.told(BlobContainerClient::new(self.account.container_url(&self.container), None, Some(options)))
     }
 
     fn blob(&self, name: &str) -> Result<BlobClient, StoreError> {
@@ -192,7 +206,7 @@ impl BlobStore {
         }
         let options = BlobClientOptions { client_options: self.options.clone(), ..Default::default() };
         let url = self.account.blob_url(&self.container, name);
-        Ok(BlobClient::new(url, None, Some(options))?)
+        self.told(BlobClient::new(url, None, Some(options)))
     }
 }
 
@@ -212,7 +226,8 @@ mod tests {
     fn names_that_would_lead_elsewhere_are_refused() {
         let text = "AccountName=acct;AccountKey=a2V5;BlobEndpoint=https://127.0.0.1:1/acct";
         let account = StorageAccount::parse(text, false).unwrap();
-        let store = |container: &str| BlobStore::new(&account, container, reqwest::Client::new());
+        let store =
+            |container: &str| BlobStore::new(&account, container, reqwest::Client::new(), Clock::system());
         for container in ["", "ab", "..", "a/b", "Abc", "-abc", "abc-", "a--b", &"a".repeat(64)] {
             assert!(store(container).unwrap_err().to_string().contains("InvalidResourceName"), "{container}");
         }

@@ -128,19 +128,9 @@ impl StoreError {
         }
         Self::Unauthorized(refusal)
     }
-}
 
-/// The service accepts requests that are up to 15 minutes old; a clock that is off by more than ten is worth a word.
-fn clock_skew(date: &str, now: Timestamp) -> Option<String> {
-    let skew = now.duration_since(rfc2822::parse(date).ok()?.timestamp());
-    (skew.abs() > SignedDuration::from_mins(10)).then(|| {
-        let side = if skew.is_positive() { "ahead of" } else { "behind" };
-        format!(" The clock here is {} minutes {side} the service's.", skew.abs().as_mins())
-    })
-}
-
-impl From<azure_core::Error> for StoreError {
-    fn from(error: azure_core::Error) -> Self {
+    /// What the SDK's error says, told at `now`.
+    pub(super) fn of(error: azure_core::Error, now: Timestamp) -> Self {
         let (status, headers) = match error.kind() {
             ErrorKind::HttpResponse { status, raw_response, .. } => (
                 u16::from(*status),
@@ -152,8 +142,17 @@ impl From<azure_core::Error> for StoreError {
         let code = header("x-ms-error-code").unwrap_or_default().to_owned();
         let message = StorageError::try_from(error).ok().and_then(|error| error.message).unwrap_or_default();
         let hints = Hints { retry_after: header("retry-after"), date: header("date") };
-        Self::refused(Refusal { status, code, message: first_line(&message) }, hints, Timestamp::now())
+        Self::refused(Refusal { status, code, message: first_line(&message) }, hints, now)
     }
+}
+
+/// The service accepts requests that are up to 15 minutes old; a clock that is off by more than ten is worth a word.
+fn clock_skew(date: &str, now: Timestamp) -> Option<String> {
+    let skew = now.duration_since(rfc2822::parse(date).ok()?.timestamp());
+    (skew.abs() > SignedDuration::from_mins(10)).then(|| {
+        let side = if skew.is_positive() { "ahead of" } else { "behind" };
+        format!(" The clock here is {} minutes {side} the service's.", skew.abs().as_mins())
+    })
 }
 
 impl From<reqwest::Error> for StoreError {

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::grid::Window;
 use crate::secret::Secret;
 
 /// A blob's address, without any query string: `https://account.blob.core.windows.net/container/name`.
@@ -29,15 +30,15 @@ impl BlobUri {
         &self.0
     }
 
-    /// What every link to this blob that expires at `expiry` begins with. `se` stands first and its colons are encoded, so that a
-    /// query can ask for it without naming a signature.
-    pub fn expiring(&self, expiry: Timestamp) -> String {
-        format!("{}?se={}", self.0, encoded(expiry))
+    /// What every link to this blob that is valid within `window` begins with. `se` stands first, `st` second, and their colons are
+    /// encoded, so that a query can ask for both without naming a signature.
+    pub fn within(&self, window: Window) -> String {
+        format!("{}?se={}&st={}&", self.0, encoded(window.expiry), encoded(window.start))
     }
 }
 
 /// An instant as it stands in a link: whole seconds, colons encoded.
-pub(super) fn encoded(at: Timestamp) -> String {
+fn encoded(at: Timestamp) -> String {
     crate::time::seconds(at).replace(':', "%3A")
 }
 
@@ -118,12 +119,13 @@ mod tests {
     #[test]
     fn a_link_knows_its_times_and_hides_its_signature() {
         let link =
-            Link::parse("https://a/c/n?se=2026-11-30T00%3A00%3A00Z&st=2026-11-23T00:00:00Z&sig=secret")
+            Link::parse("https://a/c/n?se=2026-11-30T00%3A00%3A00Z&st=2026-11-23T00%3A00%3A00Z&sig=secret")
                 .unwrap();
         assert_eq!(link.expiry(), "2026-11-30T00:00:00Z".parse().unwrap());
         assert_eq!(link.start(), Some("2026-11-23T00:00:00Z".parse().unwrap()));
         assert!(!format!("{link:?}").contains("secret"));
-        assert!(link.expose().starts_with(&link.blob().expiring(link.expiry())));
+        let window = Window { start: link.start().unwrap(), expiry: link.expiry() };
+        assert!(link.expose().starts_with(&link.blob().within(window)));
         for text in
             ["https://a/c/n", "https://a/c/n?sig=x", "https://a/c/n?se=soon", "?se=2026-11-30T00:00:00Z"]
         {

@@ -7,28 +7,32 @@ use azure_core::http::{
     Context, Request,
     policies::{Policy, PolicyResult},
 };
-use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
+use k8s_openapi::jiff::tz::TimeZone;
 
 use super::key::AccountKey;
+use crate::clock::Clock;
 
 /// Adds `x-ms-date` and `Authorization` to each try; the last policy that may touch a header. The service accepts a date that is
 /// up to 15 minutes off, so a signature must not be used again (Azure Storage docs, "Authorize with Shared Key").
 #[derive(Debug)]
-pub(super) struct SharedKey(AccountKey);
+pub(super) struct SharedKey(AccountKey, Clock);
 
 impl SharedKey {
-    pub(super) fn new(key: AccountKey) -> Self {
-        Self(key)
+    /// Signs with `key`, at the time that `clock` tells.
+    pub(super) fn new(key: AccountKey, clock: Clock) -> Self {
+        Self(key, clock)
     }
 }
 
 #[async_trait]
 impl Policy for SharedKey {
     async fn send(&self, ctx: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
-        let now = Timestamp::now().to_zoned(TimeZone::UTC);
+        let Self(key, clock) = self;
+        let account = key.account();
+        let now = clock.now().to_zoned(TimeZone::UTC);
         request.insert_header("x-ms-date", now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string());
-        let signature = self.0.sign(&string_to_sign(self.0.account(), request));
-        request.insert_header("authorization", format!("SharedKey {}:{signature}", self.0.account()));
+        let signature = key.sign(&string_to_sign(account, request));
+        request.insert_header("authorization", format!("SharedKey {account}:{signature}"));
         next[0].send(ctx, request, &next[1..]).await
     }
 }

@@ -42,7 +42,8 @@ fn links_are_renewed_before_they_run_out() {
         }
         match plan.step {
             Step::Sweep(sweep) => {
-                let good = sweep.grid.good_expiries(world.now);
+                let good: Vec<_> =
+                    sweep.grid.good_windows(world.now).iter().map(|window| window.expiry).collect();
                 if held.iter().any(|expiry| !good.contains(expiry)) {
                     asked += 1;
                     held = vec![good[0]];

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use blobrollout::{
+    clock::Clock,
     follow::Follow,
     storage::{BlobStore, StorageAccount, StoreError},
 };
@@ -68,8 +69,13 @@ async fn a_service_that_says_nothing_is_given_up() {
     let fake = FakeService::answering(vec![Answer::Silence]).await;
     let account = format!("AccountName=acct;AccountKey=a2V5;BlobEndpoint=http://{}/acct", fake.address);
     let impatient = reqwest::Client::builder().timeout(Duration::from_millis(100)).build().unwrap();
-    let store =
-        BlobStore::new(&StorageAccount::parse(&account, true).unwrap(), "rollouts", impatient).unwrap();
+    let store = BlobStore::new(
+        &StorageAccount::parse(&account, true).unwrap(),
+        "rollouts",
+        impatient,
+        Clock::system(),
+    )
+    .unwrap();
     let link = format!("http://{}/acct/rollouts/a?sig=x", fake.address);
     for error in [store.list("").await.unwrap_err(), store.probe(&link).await.unwrap_err()] {
         assert!(matches!(error, StoreError::Unreachable(_)), "{error}");

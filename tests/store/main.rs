@@ -7,7 +7,10 @@ mod kept;
 mod trust;
 mod wire;
 
-use blobrollout::storage::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, http_client};
+use blobrollout::{
+    clock::Clock,
+    storage::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, http_client},
+};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use standins::{Azurite, AzuriteOptions, Toolchain};
@@ -26,7 +29,7 @@ async fn azurite() -> &'static Azurite {
 
 fn store_at(connection_string: &str) -> BlobStore {
     let account = StorageAccount::parse(connection_string, true).unwrap();
-    BlobStore::new(&account, "rollouts", http_client().unwrap()).unwrap()
+    BlobStore::new(&account, "rollouts", http_client().unwrap(), Clock::system()).unwrap()
 }
 
 fn properties(bytes: &[u8]) -> BlobProperties {

@@ -2,18 +2,29 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, sleep},
+};
 
-use super::{bucket::Bucket, sku::Rates};
+use super::{
+    bucket::Bucket,
+    sku::Rates,
+    slots::{Slot, Slots},
+};
 
-/// Calls to one hub under way at once. A hub near its limits gets slow before it throttles; this keeps us from piling up on it.
-pub(super) const IN_FLIGHT: usize = 64;
+/// Calls to one hub under way at once, at least and at most. A hub near its limits gets slow before it throttles; this keeps us from
+/// piling up on it.
+const IN_FLIGHT: (f64, f64) = (64.0, 1024.0);
+/// Calls under way for each twin that is written in a second: one in a hundred may take 30 s, which keeps 0.3 busy, and more than as
+/// many again are left for the others.
+const IN_FLIGHT_PER_WRITE: f64 = 0.75;
 /// The longest sleep before looking again, so that new rates take hold.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -38,13 +49,13 @@ pub enum Urgency {
 }
 
 /// The right to make one call, for as long as it is held.
-pub struct Permit {
-    _slot: OwnedSemaphorePermit,
+pub struct Permit<'a> {
+    _slot: Slot<'a>,
 }
 
 /// Gives out permits for calls to one hub.
-pub struct Governor {
-    slots: Arc<Semaphore>,
+pub struct Limiter {
+    slots: Slots,
     lanes: [Lane; 3],
     rates: Mutex<Rates>,
     throttled: AtomicU64,
@@ -59,8 +70,8 @@ struct Lane {
     urgent_served: Notify,
 }
 
-impl Governor {
-    /// A governor that holds these rates.
+impl Limiter {
+    /// A limiter that holds these rates.
     pub fn new(rates: Rates) -> Self {
         let now = Instant::now();
         let lanes = settings(&rates).map(|(rate, burst)| Lane {
@@ -71,27 +82,23 @@ impl Governor {
             urgent_served: Notify::new(),
         });
         Self {
-            slots: Arc::new(Semaphore::new(IN_FLIGHT)),
+            slots: Slots::new(in_flight(&rates)),
             lanes,
             rates: Mutex::new(rates),
             throttled: AtomicU64::new(0),
         }
     }
 
-    /// Waits for this call's turn.
-    pub async fn permit(&self, class: Class, urgency: Urgency) -> Permit {
+    /// Waits for this call's turn. Calls of one class and urgency go in the order in which they came, so that who makes many calls one
+    /// after the other does not hold up who makes one.
+    pub async fn permit(&self, class: Class, urgency: Urgency) -> Permit<'_> {
         let lane = self.lane(class);
         let (turns, _waiting) = match urgency {
             Urgency::Normal => (&lane.normal, None),
             Urgency::Urgent => (&lane.urgent, Some(UrgentWaiting::new(lane))),
         };
         let _first_in_line = turns.acquire().await;
-        let slot = loop {
-            // The semaphores are never closed.
-            if let Ok(slot) = self.slots.clone().acquire_owned().await {
-                break slot;
-            }
-        };
+        let slot = self.slots.take().await;
         loop {
             let served = lane.urgent_served.notified();
             if urgency == Urgency::Normal && lane.urgent_waiting.load(Ordering::SeqCst) > 0 {
@@ -100,7 +107,7 @@ impl Governor {
             }
             let wait = locked(&lane.bucket).take(Instant::now());
             let Some(wait) = wait else { return Permit { _slot: slot } };
-            tokio::time::sleep(wait.min(LONGEST_SLEEP)).await;
+            sleep(wait.min(LONGEST_SLEEP)).await;
         }
     }
 
@@ -116,12 +123,18 @@ impl Governor {
         for (lane, (rate, burst)) in self.lanes.iter().zip(settings(&rates)) {
             locked(&lane.bucket).set_rate(rate, burst, now);
         }
+        self.slots.resize(in_flight(&rates));
         *locked(&self.rates) = rates;
     }
 
     /// The rates that are held now.
     pub fn rates(&self) -> Rates {
         locked(&self.rates).clone()
+    }
+
+    /// How many calls may be under way at once.
+    pub fn in_flight(&self) -> usize {
+        self.slots.size()
     }
 
     /// How often the hub throttled us.
@@ -137,6 +150,16 @@ impl Governor {
             Class::Query => queries,
         }
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is whole, and within the bounds"
+)]
+fn in_flight(rates: &Rates) -> usize {
+    let (least, most) = IN_FLIGHT;
+    (rates.twin_writes * IN_FLIGHT_PER_WRITE).ceil().max(least).min(most) as usize
 }
 
 /// Rate and burst of writes, reads and queries. Hubs judge by the minute and let short peaks pass, so a second's worth at once is
@@ -173,6 +196,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, future::join_all};
+    use tokio::join;
 
     use super::*;
 
@@ -187,22 +211,22 @@ mod tests {
 
     #[tokio::test]
     async fn small_use_is_instant_and_more_is_not() {
-        let governor = Governor::new(rates(2.0));
+        let limiter = Limiter::new(rates(2.0));
         for (class, burst) in [(Class::Write, 2), (Class::Read, 1), (Class::Query, 10)] {
             for _ in 0..burst {
-                assert!(at_once(governor.permit(class, Urgency::Normal)).is_some(), "{class:?}");
+                assert!(at_once(limiter.permit(class, Urgency::Normal)).is_some(), "{class:?}");
             }
-            assert!(at_once(governor.permit(class, Urgency::Urgent)).is_none(), "{class:?}");
+            assert!(at_once(limiter.permit(class, Urgency::Urgent)).is_none(), "{class:?}");
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn urgent_calls_overtake() {
-        let governor = Governor::new(rates(50.0));
-        governor.pause(Class::Write, Duration::from_millis(500));
+        let limiter = Limiter::new(rates(50.0));
+        limiter.pause(Class::Write, Duration::from_millis(500));
         let order = Mutex::new(Vec::new());
         let call = async |urgency| {
-            let _permit = governor.permit(Class::Write, urgency).await;
+            let _permit = limiter.permit(Class::Write, urgency).await;
             locked(&order).push(urgency);
         };
         join_all([Urgency::Normal, Urgency::Normal, Urgency::Urgent, Urgency::Urgent].map(call)).await;
@@ -210,32 +234,82 @@ mod tests {
         assert_eq!(order, [Urgency::Urgent, Urgency::Urgent, Urgency::Normal, Urgency::Normal]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_urgent_caller_that_gives_up_holds_nobody() {
-        let governor = Governor::new(rates(1000.0));
-        governor.pause(Class::Write, Duration::from_millis(20));
-        assert!(at_once(governor.permit(Class::Write, Urgency::Urgent)).is_none());
-        governor.permit(Class::Write, Urgency::Normal).await;
+        let limiter = Limiter::new(rates(1000.0));
+        limiter.pause(Class::Write, Duration::from_millis(20));
+        assert!(at_once(limiter.permit(Class::Write, Urgency::Urgent)).is_none());
+        limiter.permit(Class::Write, Urgency::Normal).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_often_does_not_starve_who_asks_once() {
+        let limiter = Limiter::new(rates(1.0));
+        let served = Mutex::new(Vec::new());
+        let asks = async |who: &'static str, calls: usize, held: Duration| {
+            for _ in 0..calls {
+                let _permit = limiter.permit(Class::Query, Urgency::Normal).await;
+                sleep(held).await;
+                locked(&served).push(who);
+            }
+        };
+        let quick = Duration::ZERO;
+        let slow = Duration::from_secs(2);
+        join!(asks("many", 100, quick), asks("few", 10, quick), asks("slow", 10, slow));
+        let served = served.into_inner().unwrap();
+        // After the burst of ten they go turn by turn: while others have calls left, who asks often never goes three times in a row.
+        let (_, rest) = served.split_at(10);
+        let last = rest.iter().rposition(|served| *served == "few").unwrap();
+        assert!(rest[..last].windows(3).all(|three| three != ["many"; 3]), "{served:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_is_served_first() {
+        let limiter = Limiter::new(rates(1.0));
+        for _ in 0..10 {
+            limiter.permit(Class::Query, Urgency::Normal).await;
+        }
+        let served = Mutex::new(Vec::new());
+        let asks = async |at: u64| {
+            sleep(Duration::from_secs(at)).await;
+            let _permit = limiter.permit(Class::Query, Urgency::Normal).await;
+            locked(&served).push(at);
+        };
+        // The next permit is there after ten seconds, and all of them look for it then, the latest first.
+        join!(asks(9), asks(5), asks(1));
+        assert_eq!(*locked(&served), [1, 5, 9]);
+    }
+
+    #[tokio::test]
+    async fn the_slots_follow_the_rate_of_writes() {
+        let limiter = Limiter::new(rates(40.0));
+        assert_eq!(limiter.in_flight(), 64);
+        for (twin_writes, want) in [(86.0, 65), (200.0, 150), (1e9, 1024), (0.0, 64)] {
+            limiter.set_rates(rates(twin_writes));
+            assert_eq!(limiter.in_flight(), want, "{twin_writes}");
+        }
     }
 
     #[tokio::test]
     async fn only_so_many_are_under_way() {
-        let governor = Governor::new(rates(1000.0));
+        let limiter = Limiter::new(rates(1000.0));
+        limiter.set_rates(rates(100.0));
+        assert_eq!(limiter.in_flight(), 75);
         let mut held = Vec::new();
-        for _ in 0..IN_FLIGHT {
-            held.push(governor.permit(Class::Write, Urgency::Normal).await);
+        for _ in 0..limiter.in_flight() {
+            held.push(limiter.permit(Class::Write, Urgency::Normal).await);
         }
-        assert!(at_once(governor.permit(Class::Read, Urgency::Urgent)).is_none());
+        assert!(at_once(limiter.permit(Class::Read, Urgency::Urgent)).is_none());
         held.pop();
-        assert!(at_once(governor.permit(Class::Read, Urgency::Urgent)).is_some());
+        assert!(at_once(limiter.permit(Class::Read, Urgency::Urgent)).is_some());
     }
 
     #[tokio::test]
     async fn a_pause_is_of_one_class_and_counted() {
-        let governor = Governor::new(rates(5.0));
-        governor.pause(Class::Write, Duration::from_mins(5));
-        assert_eq!(governor.throttled(), 1);
-        assert!(at_once(governor.permit(Class::Write, Urgency::Normal)).is_none());
-        assert!(at_once(governor.permit(Class::Read, Urgency::Normal)).is_some());
+        let limiter = Limiter::new(rates(5.0));
+        limiter.pause(Class::Write, Duration::from_mins(5));
+        assert_eq!(limiter.throttled(), 1);
+        assert!(at_once(limiter.permit(Class::Write, Urgency::Normal)).is_none());
+        assert!(at_once(limiter.permit(Class::Read, Urgency::Normal)).is_some());
     }
 }
