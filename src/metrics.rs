@@ -93,12 +93,12 @@ impl Metrics {
         let reason = conditions.iter().find(|condition| condition.type_ == READY);
         let reason = reason.map(|condition| condition.reason.clone()).unwrap_or_default();
         self.passes.get_or_create(&ByReason { reason }).inc();
-        let expires = plan.status.sas.as_ref().and_then(|sas| crate::time::parse_ts(&sas.expires_at));
+        let expires = plan.status.sas.as_ref().and_then(|sas| sas.expiry_time.as_ref());
         let seen = Seen {
             ready: is_true(conditions, READY),
             devices: plan.status.devices.clone().unwrap_or_default(),
             expires: expires
-                .map(k8s_openapi::jiff::Timestamp::as_second)
+                .map(|time| time.0.as_second())
                 .and_then(|second| i32::try_from(second).ok())
                 .map(f64::from),
         };

@@ -10,11 +10,13 @@ use super::spec::{BlobRolloutSpec, KeyRef, SourceSpec};
 use crate::{
     fleet::Target,
     hub::sku::{Share, Sku, Tier},
-    time::parse_duration,
+    time::{format_duration, parse_duration},
 };
 
 /// Largest asset that a spec may carry itself, in bytes. The whole object must stay well below etcd's limit of 1.5 MiB.
 pub const INLINE_LIMIT: usize = 128 * 1024;
+/// How long a link lives where the spec does not say. The schema has no such default, so that another credential may have another.
+const LIFETIME: Duration = Duration::from_hours(168);
 /// Largest asset of a ConfigMap or Secret, in bytes: the limit that Kubernetes sets to such an object.
 pub const OBJECT_LIMIT: usize = 1024 * 1024;
 
@@ -87,18 +89,25 @@ impl IntentError {
 impl Intent {
     /// Parses `spec`. The error names the first field that is wrong.
     pub fn parse(spec: &BlobRolloutSpec) -> Result<Self, IntentError> {
-        let lifetime = duration("spec.sas.lifetime", &spec.sas.lifetime, Duration::from_mins(1))?;
+        let lifetime = match &spec.sas.lifetime {
+            Some(text) => duration("spec.sas.lifetime", text, Duration::from_secs(5))?,
+            None => LIFETIME,
+        };
         let renew_before = match &spec.sas.renew_before {
             Some(text) => duration("spec.sas.renewBefore", text, Duration::from_secs(1))?,
             None => lifetime / 3,
         };
         if renew_before > lifetime / 2 {
-            let message = "must be at most half of spec.sas.lifetime: links are minted every half lifetime";
+            let message = format!(
+                "must be at most {}, half of spec.sas.lifetime: links are minted every half lifetime",
+                format_duration(lifetime / 2)
+            );
             return Err(IntentError::new("spec.sas.renewBefore", message));
         }
         let target = Target::parse(spec.target.query.as_deref(), spec.target.device_ids.as_deref())
             .map_err(|error| IntentError::new("spec.target", error.to_string()))?;
         prefix(spec.storage.prefix.as_deref())?;
+        let extra_fields = spec.twin.extra_fields.as_deref().unwrap_or_default();
         let property = property("spec.twin.property", &spec.twin.property)?;
         let reported_property = match &spec.twin.reported_property {
             Some(name) => self::property("spec.twin.reportedProperty", name)?,
@@ -120,8 +129,8 @@ impl Intent {
             max_devices: max_devices(spec.target.max_devices)?,
             property,
             reported_property,
-            with_sha256: extra_field(&spec.twin.extra_fields, "sha256")?,
-            with_size: extra_field(&spec.twin.extra_fields, "size")?,
+            with_sha256: extra_field(extra_fields, "sha256")?,
+            with_size: extra_field(extra_fields, "size")?,
         })
     }
 }
@@ -136,7 +145,7 @@ fn duration(field: &'static str, text: &str, least: Duration) -> Result<Duration
 }
 
 fn source(spec: &SourceSpec) -> Result<Source, IntentError> {
-    match (&spec.inline, &spec.config_map_ref, &spec.secret_ref) {
+    match (&spec.inline, &spec.config_map_key_ref, &spec.secret_key_ref) {
         (Some(inline), None, None) => {
             let bytes = match (&inline.text, &inline.base64) {
                 (Some(text), None) => Bytes::from(text.clone()),
@@ -150,7 +159,7 @@ fn source(spec: &SourceSpec) -> Result<Source, IntentError> {
             };
             if bytes.len() > INLINE_LIMIT {
                 let message = format!(
-                    "is {} bytes, and at most {INLINE_LIMIT} fit: put it into a ConfigMap and name it in configMapRef",
+                    "is {} bytes, and at most {INLINE_LIMIT} fit: put it into a ConfigMap and name it in configMapKeyRef",
                     bytes.len()
                 );
                 return Err(IntentError::new("spec.source.inline", message));
@@ -161,7 +170,7 @@ fn source(spec: &SourceSpec) -> Result<Source, IntentError> {
         (None, None, Some(key)) => Ok(Source::Secret(key.clone())),
         _ => Err(IntentError::new(
             "spec.source",
-            "must name exactly one of inline, configMapRef and secretRef",
+            "must name exactly one of inline, configMapKeyRef and secretKeyRef",
         )),
     }
 }
@@ -220,8 +229,13 @@ fn sku(name: &str, units: i64) -> Result<Sku, IntentError> {
             return Err(IntentError::new("spec.hub.sku.name", message));
         }
     };
-    let units = u32::try_from(units).ok().filter(|units| (1..=200).contains(units));
-    let units = units.ok_or_else(|| IntentError::new("spec.hub.sku.units", "must be 1 to 200"))?;
+    let (most, right) = match tier {
+        Tier::F1 => (1, "must be 1 for F1: a free hub has one unit"),
+        Tier::S1 | Tier::S2 => (200, "must be 1 to 200 for S1 and S2"),
+        Tier::S3 => (10, "must be 1 to 10 for S3: no hub has more of them"),
+    };
+    let units = u32::try_from(units).ok().filter(|units| (1..=most).contains(units));
+    let units = units.ok_or_else(|| IntentError::new("spec.hub.sku.units", right))?;
     Ok(Sku { tier, units })
 }
 

@@ -213,13 +213,13 @@ fn referring(
 }
 
 fn names_config_map(object: &BlobRollout, name: &str) -> bool {
-    object.spec.source.config_map_ref.as_ref().is_some_and(|key| key.name == name)
+    object.spec.source.config_map_key_ref.as_ref().is_some_and(|key| key.name == name)
 }
 
 fn names_secret(object: &BlobRollout, name: &str) -> bool {
     let spec = &object.spec;
     let keys: [Option<&KeyRef>; 3] = [
-        spec.source.secret_ref.as_ref(),
+        spec.source.secret_key_ref.as_ref(),
         Some(&spec.storage.connection_string_secret_ref),
         Some(&spec.hub.connection_string_secret_ref),
     ];

@@ -1,6 +1,8 @@
 //! The status: computed whole from what was seen and decided. Pure.
 
-use k8s_openapi::jiff::Timestamp;
+use std::collections::HashSet;
+
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 
 use super::{
     decide::Step,
@@ -16,7 +18,7 @@ use crate::{
         conditions::{Say, conditions},
         status::{AssetStatus, DevicesStatus, FailureStatus, HubStatus, SasStatus},
     },
-    time::{minus, seconds, ts},
+    time::{minus, ts, whole_seconds},
 };
 
 /// Most failing devices that a status names.
@@ -57,6 +59,7 @@ pub fn tell(seen: &Observed, story: &Story<'_>, now: Timestamp) -> BlobRolloutSt
             .map(|counted| devices(seen, counted, story.delivery))
             .or_else(|| seen.before.devices.clone().filter(|_| same)),
         hub: hub(seen),
+        last_handled_reconcile_request: seen.before.last_handled_reconcile_request.clone(),
         failures: match counted {
             // Nothing new is known about them, as after a restart.
             None if same => seen.before.failures.clone(),
@@ -95,7 +98,7 @@ fn asset(goal: &Revision, delivery: &Delivery) -> Option<AssetStatus> {
 fn sas(seen: &Observed, delivery: &Delivery, same: bool, now: Timestamp) -> SasStatus {
     let good = delivery.grid.good_expiries(now);
     let known =
-        seen.before.sas.as_ref().filter(|_| same).and_then(|sas| sas.expires_at.parse::<Timestamp>().ok());
+        seen.before.sas.as_ref().filter(|_| same).and_then(|sas| sas.expiry_time.as_ref()).map(|time| time.0);
     let all_new = delivery.swept
         && !same
         && seen
@@ -111,7 +114,16 @@ fn sas(seen: &Observed, delivery: &Delivery, same: bool, now: Timestamp) -> SasS
         None if all_new => latest,
         None => good.last().copied().unwrap_or(latest),
     };
-    SasStatus { expires_at: seconds(expires), renew_at: seconds(minus(expires, delivery.grid.lead())) }
+    SasStatus {
+        expiry_time: Some(time(expires)),
+        renewal_time: Some(time(minus(expires, delivery.grid.lead()))),
+        ..SasStatus::default()
+    }
+}
+
+/// A status has whole seconds; what is finer would differ from what is read back.
+fn time(at: Timestamp) -> Time {
+    Time(whole_seconds(at))
 }
 
 fn devices(seen: &Observed, counted: &Counted, delivery: &Delivery) -> DevicesStatus {
@@ -130,21 +142,23 @@ fn devices(seen: &Observed, counted: &Counted, delivery: &Delivery) -> DevicesSt
         unreachable: number(counts.unreachable),
         conflicted,
         summary: format!("{}/{}", counts.received, counts.targeted),
-        observed_at: String::new(),
+        ..DevicesStatus::default()
     };
     // The same numbers keep their time: a world that stands still costs no write.
     let before = seen.before.devices.clone().unwrap_or_default();
-    let since = DevicesStatus { observed_at: String::new(), ..before.clone() };
-    devices.observed_at = if since == devices { before.observed_at } else { seconds(counted.at) };
+    let since = DevicesStatus { observed_time: None, ..before.clone() };
+    devices.observed_time = if since == devices { before.observed_time } else { Some(time(counted.at)) };
     devices
 }
 
-/// Devices that could not be written come first: they are ours to explain.
+/// Devices that could not be written come first: they are ours to explain. Each is named once, as the list's key must be.
 fn failures(counted: Option<&Counted>, delivery: &Delivery) -> Vec<FailureStatus> {
     let refused = delivery.tally.iter().flat_map(|tally| &tally.refusals);
     let answered = counted.iter().flat_map(|counted| &counted.failures);
+    let mut named = HashSet::new();
     refused
         .chain(answered)
+        .filter(|sample| named.insert(&sample.device_id))
         .take(FAILURES)
         .map(|sample| FailureStatus { device_id: sample.device_id.clone(), reason: sample.reason.clone() })
         .collect()

@@ -26,7 +26,7 @@ fn links_are_renewed_before_they_run_out() {
     world.parse();
     world.sweep_now();
     let sas = world.decide().status.sas.unwrap();
-    let (renew, expires) = (at(&sas.renew_at), at(&sas.expires_at));
+    let (renew, expires) = (sas.renewal_time.unwrap().0, sas.expiry_time.unwrap().0);
     assert!(expires.duration_since(renew) >= "PT56H".parse().unwrap(), "a third of 168h");
     let (mut asked, end) = (0, world.now + Duration::from_hours(24 * 28));
     // Whoever looks whenever the plan says so never finds a link of the fleet with less than the lead left.

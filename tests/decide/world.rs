@@ -46,7 +46,7 @@ impl World {
     /// Twenty devices that have received the asset `hello`, looked at a moment ago.
     pub fn at_rest() -> Self {
         let spec = json!({
-            "source": {"configMapRef": {"name": "recipes", "key": "recipes.json"}},
+            "source": {"configMapKeyRef": {"name": "recipes", "key": "recipes.json"}},
             "contentType": "application/json",
             "storage": {"container": "rollouts", "prefix": "plant", "connectionStringSecretRef": {"name": "s", "key": "k"}},
             "hub": {"connectionStringSecretRef": {"name": "h", "key": "k"}},

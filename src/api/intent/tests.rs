@@ -48,6 +48,18 @@ fn what_is_given_is_taken() {
 }
 
 #[test]
+fn limits_are_taken() {
+    for sku in
+        [json!({"name": "F1"}), json!({"name": "S2", "units": 200}), json!({"name": "S3", "units": 10})]
+    {
+        Intent::parse(&spec(|v| v["hub"]["sku"] = sku)).unwrap();
+    }
+    for sas in [json!({"lifetime": "5s"}), json!({"renewBefore": "84h"}), json!({"lifetime": "8760h"})] {
+        Intent::parse(&spec(|v| v["sas"] = sas)).unwrap();
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     type Change = fn(&mut Value);
     let table: &[(Change, &str)] = &[
@@ -56,11 +68,19 @@ fn what_is_wrong_is_named() {
         (|v| v["hub"]["sku"] = json!({"name": "B1"}), r#"spec.hub.sku.name: "B1" is no tier"#),
         (|v| v["hub"]["sku"] = json!({"units": 3_000_000_000_i64}), "spec.hub.sku.units: must be 1 to 200"),
         (
+            |v| v["hub"]["sku"] = json!({"name": "F1", "units": 2}),
+            "spec.hub.sku.units: must be 1 for F1: a free hub has one unit",
+        ),
+        (
+            |v| v["hub"]["sku"] = json!({"name": "S3", "units": 11}),
+            "spec.hub.sku.units: must be 1 to 10 for S3",
+        ),
+        (
             |v| v["twin"] = json!({"extraFields": ["size", "md5"]}),
             r#"spec.twin.extraFields: "md5" is no field"#,
         ),
         (
-            |v| v["source"]["secretRef"] = json!({"name": "a", "key": "b"}),
+            |v| v["source"]["secretKeyRef"] = json!({"name": "a", "key": "b"}),
             "spec.source: must name exactly one",
         ),
         (|v| v["source"]["inline"] = json!({}), "spec.source.inline: must have exactly one"),
@@ -70,11 +90,12 @@ fn what_is_wrong_is_named() {
             |v| v["sas"] = json!({"lifetime": "7d"}),
             "spec.sas.lifetime: \"7d\" is not a duration: days have no unit here, for 7d write 168h",
         ),
-        (|v| v["sas"] = json!({"lifetime": "1s"}), "spec.sas.lifetime: \"1s\" must be at least 60s"),
+        (|v| v["sas"] = json!({"lifetime": "4s"}), "spec.sas.lifetime: \"4s\" must be at least 5s"),
         (
             |v| v["sas"] = json!({"lifetime": "1h", "renewBefore": "31m"}),
-            "spec.sas.renewBefore: must be at most half",
+            "spec.sas.renewBefore: must be at most 30m, half of spec.sas.lifetime",
         ),
+        (|v| v["sas"] = json!({"renewBefore": "85h"}), "spec.sas.renewBefore: must be at most 84h, half"),
         (|v| v["interval"] = json!("1ms"), "spec.interval"),
         (|v| v["contentType"] = json!("a\nb"), "spec.contentType: must be"),
         (|v| v["storage"]["container"] = json!("A"), "spec.storage.container: must be"),
