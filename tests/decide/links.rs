@@ -5,7 +5,7 @@ use std::time::Duration;
 use blobrollout::{api::conditions::READY, controller::decide::Step, follow::Follow};
 use serde_json::json;
 
-use crate::world::{World, at, minutes};
+use crate::world::{World, minutes};
 
 #[test]
 fn a_request_and_a_new_key_renew_at_once_and_ready_stays() {
