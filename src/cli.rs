@@ -3,8 +3,6 @@
 use std::{io::Write, net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -12,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::BlobRollout,
+    api,
     clock::Clock,
     controller::{context::Options, driver},
     health::{self, Health},
@@ -82,8 +80,7 @@ pub enum CliError {
 
 /// The CustomResourceDefinition as YAML.
 pub fn crd_yaml() -> Result<String, CliError> {
-    let crd: CustomResourceDefinition = BlobRollout::crd();
-    serde_saphyr::to_string(&crd).map_err(|error| CliError::Yaml(error.to_string()))
+    serde_saphyr::to_string(&api::crd()).map_err(|error| CliError::Yaml(error.to_string()))
 }
 
 impl Cli {

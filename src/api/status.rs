@@ -1,6 +1,6 @@
-//! What we report. Bounded at any fleet size, computed whole on every pass, written only when it differs.
+//! What is reported. Bounded at any fleet size, computed whole on every pass, written only when it differs.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,9 @@ pub struct BlobRolloutStatus {
     /// The links that lead to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sas: Option<SasStatus>,
+    /// The value of the annotation blobrollout.dev/reconcileRequestedAt after whose change everything has been looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_request: Option<String>,
     /// How far the fleet is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<DevicesStatus>,
@@ -30,6 +33,7 @@ pub struct BlobRolloutStatus {
     pub hub: Option<HubStatus>,
     /// Up to 20 devices that did not get or could not use the revision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["deviceId".into()]))]
     pub failures: Vec<FailureStatus>,
 }
 
@@ -53,36 +57,60 @@ pub struct AssetStatus {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SasStatus {
-    /// When the first of the links in the twins expires unless it is renewed.
-    pub expires_at: String,
+    /// The earliest expiry of any link that a twin may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_time: Option<Time>,
     /// When the next renewal begins.
-    pub renew_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal_time: Option<Time>,
+    /// Devices that hold a link of this revision that is not good any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices_on_old_link: Option<i64>,
+    /// When the last renewal was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_renewal_time: Option<Time>,
+    /// The value of the annotation blobrollout.dev/renewRequestedAt whose renewal is done: wait for it after setting the annotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_renew_request: Option<String>,
 }
 
-/// How far the fleet is. targeted = linked + those still without this revision; linked = received + failed + pending; unreachable is a
-/// part of pending.
+/// How far the fleet is. Linked devices are received, failed or pending; unreachable ones are pending too.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DevicesStatus {
     /// Devices that the target picks.
+    #[serde(default)]
     pub targeted: i64,
     /// Of these, devices whose twin links to this revision, answered or not.
+    #[serde(default)]
     pub linked: i64,
     /// Of the linked, devices that acknowledged it.
+    #[serde(default)]
     pub received: i64,
     /// Of the linked, devices that answered that they could not use it.
+    #[serde(default)]
     pub failed: i64,
     /// Of the linked, devices that have not answered yet.
+    #[serde(default)]
     pub pending: i64,
     /// Of the pending, devices that are not connected: they get the link when they are back.
     #[serde(default)]
     pub unreachable: i64,
-    /// Of the unlinked, devices left alone because their twin links to another BlobRollout's asset.
+    /// Of the targeted, devices left alone because their twin links to another BlobRollout's asset.
+    #[serde(default)]
     pub conflicted: i64,
+    /// Devices whose twin the hub refuses to change; tried again once an hour.
+    #[serde(default)]
+    pub refused: i64,
+    /// Targeted devices that are due and were not written by the last round that ended.
+    #[serde(default)]
+    pub remaining: i64,
     /// received/targeted, for people.
+    #[serde(default)]
     pub summary: String,
     /// When these numbers were first seen.
-    pub observed_at: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_time: Option<Time>,
 }
 
 /// The hub that the twins are in.

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{
-    Client,
-    runtime::events::Recorder,
-};
+use kube::{Client, runtime::events::Recorder};
 
 use super::{observe::Sightings, report::Reports, supervisor::Supervisor};
 use crate::{clock::Clock, metrics::Metrics};

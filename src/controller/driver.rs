@@ -296,6 +296,8 @@ async fn bounded(
 fn log(error: Option<ControllerError<kube::Error, watcher::Error>>) {
     match error {
         None | Some(ControllerError::ObjectNotFound(_)) => (),
-        Some(error) => tracing::error!(error = &error as &dyn std::error::Error, "a reconcile or a watch failed"),
+        Some(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "a reconcile or a watch failed");
+        }
     }
 }

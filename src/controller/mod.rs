@@ -8,9 +8,7 @@ pub mod supervisor;
 
 use std::sync::Arc;
 
-use kube::{
-    runtime::{controller::Action, reflector::ObjectRef},
-};
+use kube::runtime::{controller::Action, reflector::ObjectRef};
 
 use crate::{
     api::BlobRollout,

@@ -118,10 +118,7 @@ fn last_seen<P: PartialEq, T: Clone>(
 }
 
 /// A read with an end: one that hangs would hold its object for ever.
-async fn in_time<T>(
-    reason: Reason,
-    read: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
+async fn in_time<T>(reason: Reason, read: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| {
         let message = format!("the API server did not answer within {} s", READ_TIMEOUT.as_secs());
         Err(Fault { reason, message, follow: Follow::TryAgain })
@@ -172,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_for_a_moment_stands_as_it_was_seen() {
-        let away = || Fault { reason: Reason::SourceUnavailable, message: String::new(), follow: Follow::TryAgain };
+        let away =
+            || Fault { reason: Reason::SourceUnavailable, message: String::new(), follow: Follow::TryAgain };
         let gone = || Fault::user(Reason::SourceUnavailable, "gone");
         let mut seen = None;
         assert_eq!(last_seen::<_, u8>(&mut seen, Some("a"), Err(away())), Err(away()));
@@ -180,6 +178,10 @@ mod tests {
         assert_eq!(last_seen(&mut seen, Some("a"), Err(away())), Ok(1));
         assert_eq!(last_seen(&mut seen, Some("b"), Err(away())), Err(away()), "another place says nothing");
         assert_eq!(last_seen(&mut seen, Some("a"), Err(gone())), Err(gone()));
-        assert_eq!(last_seen(&mut seen, Some("a"), Err(away())), Err(away()), "what is gone is not remembered");
+        assert_eq!(
+            last_seen(&mut seen, Some("a"), Err(away())),
+            Err(away()),
+            "what is gone is not remembered"
+        );
     }
 }

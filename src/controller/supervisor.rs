@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     api::{BlobRollout, conditions::Reason},
     clock::Clock,
-    fleet::attempts::Attempts,
+    fleet::{Tally, attempts::Attempts},
     follow::Follow,
     redact::redact,
     rollout::{
@@ -70,7 +70,7 @@ impl Supervisor {
                 (Task::Sweep(key, _), Reached::Swept(tally)) => {
                     found.sweeping = Some((key.clone(), tally.clone()));
                 }
-                (Task::Sweep(key, _), _) => found.sweeping = Some((key.clone(), Default::default())),
+                (Task::Sweep(key, _), _) => found.sweeping = Some((key.clone(), Tally::default())),
                 (Task::Count(..), Reached::Counted(parts, all)) => found.counting = Some((parts.len(), *all)),
                 _ => (),
             }
@@ -114,19 +114,21 @@ impl Supervisor {
             attempts,
         };
         let (supervisor, key, began) = (Arc::clone(self), task.clone(), self.clock.now());
+        let running = key.clone();
         let (uid, rollout, token) = (uid.to_owned(), rollout.clone(), cancel.clone());
         let progress = reached.clone();
         self.tracker.spawn(async move {
             // Called in here, so that a panic of it is caught as well.
             let work = async { (supervisor.run)(task, assignment).await };
-            let outcome = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            let outcome =
+                AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
             let reached = progress.borrow().clone();
             if supervisor.end(&uid, &key, &token, began, outcome, reached) {
                 // The receiver lives as long as the process; where it is gone, nobody is left to be woken.
                 let _gone = supervisor.wake.send(rollout);
             }
         });
-        Running { task: key, cancel, reached }
+        Running { task: running, cancel, reached }
     }
 
     /// Whether the task has ended by itself: of one that was cancelled nothing is noted.
@@ -228,7 +230,9 @@ fn note(
             found.sweep.note(key.clone(), began, ended, Ok(tally));
         }
         (Task::Sweep(key, _), Err(fault)) => found.sweep.note(key.clone(), began, ended, Err(fault)),
-        (task, Ok(outcome)) => tracing::error!(?outcome, kind = ?task.kind(), "a task has left what is not its own"),
+        (task, Ok(outcome)) => {
+            tracing::error!(?outcome, kind = ?task.kind(), "a task has left what is not its own");
+        }
     }
 }
 
@@ -248,13 +252,20 @@ fn log(uid: &str, task: &Task, outcome: &Result<Outcome, Fault>) {
             tracing::info!(uid, written = tally.written, renewed = tally.renewed, "a sweep has ended");
         }
         Ok(_) => tracing::debug!(uid, ?kind, "a task has ended"),
-        Err(fault) => tracing::warn!(uid, ?kind, reason = fault.reason.as_str(), error = fault.message, "a task has failed"),
+        Err(fault) => tracing::warn!(
+            uid,
+            ?kind,
+            reason = fault.reason.as_str(),
+            error = fault.message,
+            "a task has failed"
+        ),
     }
 }
 
 /// A panic is a failure like others, and tried again.
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let message = format!("a task has panicked: {}", redact(text.unwrap_or("without a word"), 300));
     Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }
 }

@@ -57,7 +57,11 @@ impl Attempts {
             return Permission::Write;
         }
         if last.refused {
-            return if due(last.at, REFUSAL_PERIOD, now) > now { Permission::Refused } else { Permission::Write };
+            return if due(last.at, REFUSAL_PERIOD, now) > now {
+                Permission::Refused
+            } else {
+                Permission::Write
+            };
         }
         let period = FIRST_CONTEST_PERIOD.saturating_mul(1 << last.lost.min(7)).min(LONGEST_CONTEST_PERIOD);
         if due(last.at, period, now) > now { Permission::Contested(last.lost + 1) } else { Permission::Write }
@@ -75,8 +79,8 @@ impl Attempts {
 
     fn note(&mut self, device: &str, gift: &str, refused: bool, at: Timestamp) {
         let (device, gift) = (self.hashes.hash_one(device), self.hashes.hash_one(gift));
-        let last = self.devices.get(&device).filter(|last| last.gift == gift && !last.refused);
-        let lost = last.map_or(0, |last| last.lost.saturating_add(1));
+        let before = self.devices.get(&device).filter(|before| before.gift == gift && !before.refused);
+        let lost = before.map_or(0, |before| before.lost.saturating_add(1));
         if self.devices.len() >= MOST_DEVICES && !self.devices.contains_key(&device) {
             self.forget_the_older_half();
         }

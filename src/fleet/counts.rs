@@ -91,8 +91,7 @@ impl Counts {
 
     /// Whether nothing has moved but connections, which come and go.
     pub fn is_as_far_as(&self, other: &Self, blob: &BlobUri) -> bool {
-        let numbers =
-            |counts: &Self| (counts.targeted, counts.linked(blob), counts.received, counts.failed);
+        let numbers = |counts: &Self| (counts.targeted, counts.linked(blob), counts.received, counts.failed);
         numbers(self) == numbers(other)
     }
 
@@ -170,10 +169,19 @@ mod tests {
     #[test]
     fn links_tell_who_holds_what_until_when() {
         let counts = Counts {
-            held: rows(&[("?se=2026-11-30T00:00:00Z", 3), ("?se=2026-11-29T00:00:00Z", 2), ("?x", 1), ("d?se=2026-11-28T00:00:00Z", 4)]),
+            held: rows(&[
+                ("?se=2026-11-30T00:00:00Z", 3),
+                ("?se=2026-11-29T00:00:00Z", 2),
+                ("?x", 1),
+                ("d?se=2026-11-28T00:00:00Z", 4),
+            ]),
             ..Counts::default()
         };
-        assert_eq!((counts.linked(&blob()), counts.holders()), (5, 10), "an address without expiry opens nothing");
+        assert_eq!(
+            (counts.linked(&blob()), counts.holders()),
+            (5, 10),
+            "an address without expiry opens nothing"
+        );
         assert_eq!(counts.first_expiry(|_| true), Some("2026-11-28T00:00:00Z".parse().unwrap()));
         assert!(!format!("{counts:?}").contains("se="));
     }
@@ -187,7 +195,8 @@ mod tests {
             assert_eq!(answers(std::slice::from_ref(&row)), Err(NoNumber), "{row}");
             assert_eq!(held(std::slice::from_ref(&row)), Err(NoNumber), "{row}");
         }
-        let rows = [json!({"n": 3}), json!({"status": "received", "n": 2}), json!({"status": "failed", "n": 1})];
+        let rows =
+            [json!({"n": 3}), json!({"status": "received", "n": 2}), json!({"status": "failed", "n": 1})];
         assert_eq!(answers(&rows), Ok((5, 1)));
     }
 

@@ -74,7 +74,12 @@ impl Owners {
 
     /// The uids of all of them.
     pub fn known(&self) -> Vec<String> {
-        self.by_path.read().unwrap_or_else(PoisonError::into_inner).values().map(|owner| owner.uid.clone()).collect()
+        self.by_path
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|owner| owner.uid.clone())
+            .collect()
     }
 
     /// Whose link a blob is, for the rollout `uid` that writes `property` of the twins of `hub`; nobody's where it may be replaced. The
@@ -126,8 +131,14 @@ mod tests {
         owners.put("other", "ns/far", owner("far", "p", Some("hub2")));
         let digest = "0123456789abcdef".repeat(4);
         for (uri, want) in [
-            (format!("https://a.blob.core.windows.net/rollouts/plant/ns/recipes/{digest}"), Some("ns/recipes")),
-            (format!("http://127.0.0.1:10000/account/rollouts/plant/ns/recipes/{digest}"), Some("ns/recipes")),
+            (
+                format!("https://a.blob.core.windows.net/rollouts/plant/ns/recipes/{digest}"),
+                Some("ns/recipes"),
+            ),
+            (
+                format!("http://127.0.0.1:10000/account/rollouts/plant/ns/recipes/{digest}"),
+                Some("ns/recipes"),
+            ),
             (format!("https://a/other/ns/x/{digest}"), Some("ns/x")),
             (format!("https://a/other/ns/q/{digest}"), None),
             (format!("https://a/other/ns/far/{digest}"), None),
@@ -139,7 +150,10 @@ mod tests {
         ] {
             let owned = owners.of(&BlobUri::of(&uri).unwrap(), "me", "p", "HUB");
             assert_eq!(owned.as_ref().map(Owned::name), want, "{uri}");
-            assert_eq!(owners.of(&BlobUri::of(&uri).unwrap(), "recipes", "p", "hub").is_some(), want == Some("ns/x"));
+            assert_eq!(
+                owners.of(&BlobUri::of(&uri).unwrap(), "recipes", "p", "hub").is_some(),
+                want == Some("ns/x")
+            );
         }
         owners.remove("x");
         let uri = BlobUri::of(&format!("https://a/other/ns/x/{digest}")).unwrap();

@@ -7,10 +7,7 @@
 use serde_json::Value;
 
 use super::goal::Goal;
-use crate::{
-    storage::link::BlobUri,
-    time::ts,
-};
+use crate::{storage::link::BlobUri, time::ts};
 
 /// Longest query, in characters (IoT Hub docs, "Queries for IoT Hub device and module twins").
 pub const LONGEST_QUERY: usize = 8192;
@@ -213,7 +210,9 @@ mod tests {
         let sql = not_current("(t)", "p", &goal("https://a/c/n"), &good);
         for part in [
             format!("SELECT deviceId, etag, {p} AS link FROM devices WHERE (t) AND (NOT ("),
-            format!("IS_DEFINED({p}.uri) AND (STARTSWITH({p}.uri, 'https://a/c/n?se=2026-11-30&st=1&')) AND "),
+            format!(
+                "IS_DEFINED({p}.uri) AND (STARTSWITH({p}.uri, 'https://a/c/n?se=2026-11-30&st=1&')) AND "
+            ),
             format!("IS_DEFINED({p}.ts) AND {p}.ts >= '2026-11-20T12:00:00.0000000Z' AND {p}.ts < ':' AND "),
             format!("IS_DEFINED({p}.contentType) AND {p}.contentType = 'text/plain' AND "),
             format!("NOT IS_DEFINED({p}.sha256) AND IS_DEFINED({p}.size) AND {p}.size = 5) OR "),

@@ -97,7 +97,8 @@ pub fn assign<'a>(
     if held.blob != rule.goal.blob {
         return give(rule.goal, false);
     }
-    let told = said.is_some_and(|said| said >= rule.goal.first_ts && field("ts") == Some(&Value::from(ts(said))));
+    let told =
+        said.is_some_and(|said| said >= rule.goal.first_ts && field("ts") == Some(&Value::from(ts(said))));
     let whole = rule.goal.fields().iter().all(|(name, wanted)| field(name) == wanted.as_ref());
     if good && told && whole { Assignment::Keep } else { give(rule.goal, true) }
 }

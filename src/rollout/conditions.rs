@@ -79,7 +79,9 @@ pub fn stated(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Vec<
 }
 
 fn refusal(refused: u64) -> String {
-    format!("the hub refuses the link for {refused} devices, which are tried again once an hour: see status.failures")
+    format!(
+        "the hub refuses the link for {refused} devices, which are tried again once an hour: see status.failures"
+    )
 }
 
 /// Ready, by the first check that fits.
@@ -101,7 +103,8 @@ fn deleted(view: &View<'_>) -> Option<Verdict> {
 }
 
 fn needs_user(view: &View<'_>) -> Option<Verdict> {
-    let fault = view.faults.iter().find(|fault| !(view.rollout.spec.suspend && is_of_the_source(fault.reason)))?;
+    let fault =
+        view.faults.iter().find(|fault| !(view.rollout.spec.suspend && is_of_the_source(fault.reason)))?;
     Some(Verdict::new(Holds::False, fault.reason, fault.message.clone(), Then::UserMustAct))
 }
 
@@ -112,8 +115,13 @@ fn is_of_the_source(reason: Reason) -> bool {
 
 fn links_expired(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
     let expiry = progress.first_expiry.filter(|expiry| *expiry <= view.now)?;
-    let why = view.disturbances().into_iter().next().map_or_else(String::new, |fault| format!(": {}", fault.message));
-    let message = format!("the first link in a twin died at {}, before it could be renewed{why}", seconds(expiry));
+    let why = view
+        .disturbances()
+        .into_iter()
+        .next()
+        .map_or_else(String::new, |fault| format!(": {}", fault.message));
+    let message =
+        format!("the first link in a twin died at {}, before it could be renewed{why}", seconds(expiry));
     Some(Verdict::new(Holds::False, Reason::LinksExpired, message, Then::Work))
 }
 
@@ -135,11 +143,16 @@ fn suspended(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
     Some(match held.devices {
         0 => Verdict::new(Holds::False, Reason::Suspended, nothing, Then::Rest),
         devices if live => {
-            let message = format!("{devices} devices hold live links; spec.suspend is true: nobody gets a new revision");
+            let message = format!(
+                "{devices} devices hold live links; spec.suspend is true: nobody gets a new revision"
+            );
             Verdict::new(Holds::True, Reason::Delivered, message, Then::Rest)
         }
         devices => {
-            let message = format!("{} of {devices} links in twins open their blob, the others are being renewed", held.live);
+            let message = format!(
+                "{} of {devices} links in twins open their blob, the others are being renewed",
+                held.live
+            );
             Verdict::new(Holds::False, Reason::Progressing, message, Then::Work)
         }
     })
@@ -153,7 +166,8 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     let former = find(&view.rollout.before.conditions, READY);
     // A new spec or asset is not there before it was delivered; and what is not Ready goes on, and is told as far as it is.
     let nothing_known = progress.counted.is_none() && progress.round.is_none();
-    if let Some(former) = former.filter(|former| was_told(view) && (nothing_known || former.status == "True")) {
+    if let Some(former) = former.filter(|former| was_told(view) && (nothing_known || former.status == "True"))
+    {
         return carried(view, former);
     }
     let looked = view.inventory.is_some() && (view.delivery.is_none() || progress.counted.is_some());
@@ -163,7 +177,9 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     let fault = view.disturbances().into_iter().next();
     Some(match fault {
         Some(fault) => Verdict::new(Holds::Unknown, fault.reason, fault.message, Then::Work),
-        None => Verdict::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work),
+        None => {
+            Verdict::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
+        }
     })
 }
 
@@ -176,7 +192,8 @@ fn was_told(view: &View<'_>) -> bool {
 pub fn same_asset(view: &View<'_>) -> bool {
     let before = view.rollout.before.asset.as_ref().map(|asset| &asset.sha256);
     let goal = view.choice.goal.as_ref().map(|goal| &goal.sha256);
-    let wanted = view.facts.asset.as_ref().ok().filter(|_| !view.rollout.spec.suspend).map(|asset| &asset.sha256);
+    let wanted =
+        view.facts.asset.as_ref().ok().filter(|_| !view.rollout.spec.suspend).map(|asset| &asset.sha256);
     before.is_some() && [goal, wanted].into_iter().flatten().all(|sha256| Some(sha256) == before)
 }
 

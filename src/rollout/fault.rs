@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::{
-    api::conditions::Reason,
-    follow::Follow,
-    time::due,
-};
+use crate::{api::conditions::Reason, follow::Follow, time::due};
 
 /// Something that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -72,9 +72,7 @@ impl Links {
 
     /// Whether a device may keep `link`: it lies on the grid, the key in force gives it, and more than the lead is left.
     pub fn is_good(&self, link: &Link, now: Timestamp) -> bool {
-        let on_grid = |window: &Window| {
-            link.expiry() == window.expiry && link.start() == Some(window.start)
-        };
+        let on_grid = |window: &Window| link.expiry() == window.expiry && link.start() == Some(window.start);
         self.grid.good_windows(now).iter().any(on_grid) && self.signer.is_ours(link)
     }
 

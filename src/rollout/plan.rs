@@ -51,11 +51,7 @@ impl Rollout {
             deleted: meta.deletion_timestamp.is_some(),
             renew_request: annotation(RENEW_REQUESTED_AT),
             reconcile_request: annotation(RECONCILE_REQUESTED_AT),
-            spec: Validated::parse(
-                &object.spec,
-                &object.namespace().unwrap_or_default(),
-                &object.name_any(),
-            ),
+            spec: Validated::parse(&object.spec, &object.namespace().unwrap_or_default(), &object.name_any()),
             before: object.status.clone().unwrap_or_default(),
         }
     }

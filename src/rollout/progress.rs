@@ -1,18 +1,11 @@
 //! How far a rollout is, in numbers and in words. Pure.
 
+use std::fmt::Write as _;
+
 use k8s_openapi::jiff::Timestamp;
 
-use super::{
-    guard::time_to_sweep,
-    schedule::Schedule,
-    task::Kind,
-    view::View,
-};
-use crate::{
-    fleet::tally::Round,
-    storage::link::Link,
-    time::format_duration,
-};
+use super::{guard::time_to_sweep, schedule::Schedule, task::Kind, view::View};
+use crate::{fleet::tally::Round, storage::link::Link, time::format_duration};
 
 /// How far a rollout is. What is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,14 +150,16 @@ pub fn in_words(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> St
         counted.live.min(counted.targeted),
         counted.targeted
     );
+    // Writing to a String cannot fail.
     let due = counted.targeted.saturating_sub(counted.live);
     if schedule.has(Kind::Sweep) && due > 0 {
         let time = format_duration(time_to_sweep(&view.rates, due, delivery.parts));
-        text.push_str(&format!("; writing the others takes at least {time} at this hub's rates"));
+        let _infallible = write!(text, "; writing the others takes at least {time} at this hub's rates");
     }
     let left = progress.round.as_ref().map_or(0, |round| round.left);
     if left > 0 {
-        text.push_str(&format!("; {left} could not be written and are tried again: see status.failures"));
+        let _infallible =
+            write!(text, "; {left} could not be written and are tried again: see status.failures");
     }
     text
 }

@@ -95,10 +95,8 @@ pub struct Choice {
 /// cannot be read or the rollout is suspended, and then the goal of storage stays: devices must not lose their links because somebody
 /// deleted a ConfigMap. Where the blob that devices have is lost, there is no goal: an earlier revision would send them back.
 pub fn choose(rollout: &Rollout, path: &str, blobs: &[StoredBlob], wanted: Option<(&Asset, &str)>) -> Choice {
-    let mut stored: Vec<(Revision, &StoredBlob)> = blobs
-        .iter()
-        .filter_map(|blob| Some((revision(path, blob)?, blob)))
-        .collect();
+    let mut stored: Vec<(Revision, &StoredBlob)> =
+        blobs.iter().filter_map(|blob| Some((revision(path, blob)?, blob))).collect();
     stored.sort_by(|(a, _), (b, _)| b.ts.cmp(&a.ts).then_with(|| a.sha256.cmp(&b.sha256)));
     let lost = lost(rollout, stored.first().map(|(latest, _)| latest));
     let latest = lost.or_else(|| stored.first().map(|(latest, _)| (latest.sha256.as_str(), latest.ts)));
@@ -176,7 +174,9 @@ fn upkeep(
     let there = blobs.iter().find(whole);
     let first = there.and_then(|blob| blob.metadata.first_ts.or(blob.metadata.ts));
     let times = match latest {
-        Some((sha256, ts)) if sha256 == asset.sha256 => Times::Stay(ts, first.map_or(ts, |first| first.min(ts))),
+        Some((sha256, ts)) if sha256 == asset.sha256 => {
+            Times::Stay(ts, first.map_or(ts, |first| first.min(ts)))
+        }
         Some((_, ts)) => Times::Move { past: Some(ts), first },
         None => Times::Move { past: None, first },
     };

@@ -76,8 +76,9 @@ pub fn schedule(view: &View<'_>) -> Schedule {
         schedule.add(store_due(view), || store_task(view), now);
         if let Some(delivery) = &view.delivery {
             let count = || Some(Task::Count(delivery.count_key.clone(), view.count_input(delivery)));
-            schedule.add(count_due(view, delivery), count, now);
-            let sweep = || Some(Task::Sweep(delivery.sweep_key.clone(), view.sweep_input(delivery)));
+            schedule.add(Some(count_due(view, delivery)), count, now);
+            let sweep =
+                || Some(Task::Sweep(delivery.sweep_key.clone(), Box::new(view.sweep_input(delivery))));
             schedule.add(sweep_due(view, delivery), sweep, now);
             schedule.wake = schedule.wake.min(first_expiry(delivery, now));
         }
@@ -85,7 +86,8 @@ pub fn schedule(view: &View<'_>) -> Schedule {
     if !schedule.tasks.is_empty() {
         schedule.wake = schedule.wake.min(plus(now, PROGRESS_PERIOD));
     }
-    let read = [view.facts.asset.as_ref().err(), view.facts.account.as_ref().err(), view.facts.hub.as_ref().err()];
+    let read =
+        [view.facts.asset.as_ref().err(), view.facts.account.as_ref().err(), view.facts.hub.as_ref().err()];
     let retry = |fault: &Fault| plus(now, fault.wait(view.facts.unseen, &view.rollout.uid));
     schedule.wake = read.into_iter().flatten().map(retry).fold(schedule.wake, Timestamp::min);
     schedule
@@ -110,7 +112,9 @@ fn inventory_due(view: &View<'_>) -> Option<Timestamp> {
         return Some(failure.next_attempt(&view.rollout.uid, view.now));
     }
     match record.done_for(key) {
-        Some(done) if !view.inventory_is_stale() => Some(due(done.began, view.rollout.spec.interval, view.now)),
+        Some(done) if !view.inventory_is_stale() => {
+            Some(due(done.began, view.rollout.spec.interval, view.now))
+        }
         _ => Some(view.now),
     }
 }
@@ -130,15 +134,15 @@ fn store_task(view: &View<'_>) -> Option<Task> {
 }
 
 /// Counting is due once in an interval, oftener while answers come in and the hub's budget allows it, and after a sweep that has written.
-fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
+fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     let (found, now) = (&view.facts.found, view.now);
     if let Some(failure) = found.count.failure(&delivery.count_key) {
-        return Some(failure.next_attempt(&view.rollout.uid, now));
+        return failure.next_attempt(&view.rollout.uid, now);
     }
-    let Some(count) = found.count.done_for(&delivery.count_key) else { return Some(now) };
+    let Some(count) = found.count.done_for(&delivery.count_key) else { return now };
     let swept = found.sweep.done_for(&delivery.sweep_key);
     if swept.is_some_and(|swept| swept.ended > count.began && swept.outcome.written > 0) {
-        return Some(now);
+        return now;
     }
     let counts = &count.outcome;
     let linked = counts.linked(&delivery.count_key.blob);
@@ -150,7 +154,7 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let period = if in_flight { interval.min(IN_FLIGHT_PERIOD) } else { interval };
     let shares = if sweeping { QUERY_PARTS_OF_A_SWEEP } else { 1 };
     let queries = u32::try_from(delivery.parts).unwrap_or(u32::MAX).saturating_mul(QUERIES_PER_PART * shares);
-    Some(due(count.began, period.max(view.rates.time_to_query(queries)), now))
+    due(count.began, period.max(view.rates.time_to_query(queries)), now)
 }
 
 /// A sweep is due when none has been made for this delivery, when links run out, when the last one has left something, and once in an

@@ -112,9 +112,10 @@ fn reconcile_request(view: &View<'_>) -> Option<String> {
     let before = view.rollout.before.last_handled_reconcile_request.clone();
     let Some(request) = view.rollout.reconcile_request.clone() else { return before };
     let found = &view.facts.found;
-    let listed = view.inventory_key.as_ref().is_none_or(|key| {
-        found.inventory.done_for(key).is_some() || found.inventory.failure(key).is_some()
-    });
+    let listed = view
+        .inventory_key
+        .as_ref()
+        .is_none_or(|key| found.inventory.done_for(key).is_some() || found.inventory.failure(key).is_some());
     let delivered = view.delivery.as_ref().is_none_or(|delivery| {
         let counted = found.count.done_for(&delivery.count_key).is_some()
             || found.count.failure(&delivery.count_key).is_some();
@@ -152,8 +153,10 @@ fn devices(view: &View<'_>, progress: &Progress) -> Option<DevicesStatus> {
     };
     // The same numbers keep their time: a world that stands still costs no write.
     let same = before.is_some() && DevicesStatus { observed_time: None, ..former.clone() } == devices;
-    let counted_at = view.delivery.as_ref().and_then(|delivery| delivery.count).map(|count| time(count.ended));
-    devices.observed_time = if same && former.observed_time.is_some() { former.observed_time } else { counted_at };
+    let counted_at =
+        view.delivery.as_ref().and_then(|delivery| delivery.count).map(|count| time(count.ended));
+    devices.observed_time =
+        if same && former.observed_time.is_some() { former.observed_time } else { counted_at };
     Some(devices)
 }
 
@@ -168,7 +171,8 @@ fn failures(view: &View<'_>, progress: &Progress) -> Vec<FailureStatus> {
     let answered = answered.iter().flat_map(|count| &count.outcome.failures);
     let mut failures: Vec<FailureStatus> = Vec::new();
     for sample in unwritten.chain(answered) {
-        if failures.len() < MOST_FAILURES && failures.iter().all(|known| known.device_id != sample.device_id) {
+        if failures.len() < MOST_FAILURES && failures.iter().all(|known| known.device_id != sample.device_id)
+        {
             let (device_id, reason) = (sample.device_id.clone(), sample.reason.clone());
             failures.push(FailureStatus { device_id, reason });
         }

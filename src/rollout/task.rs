@@ -19,7 +19,7 @@ pub enum Task {
     /// Counts the fleet.
     Count(CountKey, CountInput),
     /// Gives devices their links.
-    Sweep(SweepKey, SweepInput),
+    Sweep(SweepKey, Box<SweepInput>),
 }
 
 /// A kind of work. Of each a rollout runs at most one.

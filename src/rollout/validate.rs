@@ -310,9 +310,10 @@ fn sku(name: &str, units: i64) -> Result<Sku, SpecError> {
 }
 
 fn share(text: &str) -> Result<Share, SpecError> {
-    text.strip_suffix('%').and_then(|percent| percent.parse::<u8>().ok()).and_then(Share::percent).ok_or_else(
-        || SpecError::new("spec.hub.share", "must be a percentage from 1% to 100%, such as 80%"),
-    )
+    text.strip_suffix('%')
+        .and_then(|percent| percent.parse::<u8>().ok())
+        .and_then(Share::percent)
+        .ok_or_else(|| SpecError::new("spec.hub.share", "must be a percentage from 1% to 100%, such as 80%"))
 }
 
 fn max_devices(limit: Option<i64>) -> Result<Option<u64>, SpecError> {

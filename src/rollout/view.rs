@@ -85,7 +85,15 @@ impl<'a> View<'a> {
         let storage = storage(rollout, facts, &mut faults);
         let hub = hub(rollout, facts, &mut faults);
         faults.extend(spec.errors.iter().map(|error| Fault::user(Reason::InvalidSpec, error.to_string())));
-        faults.extend(facts.asset.as_ref().err().filter(|_| spec.source.is_ok()).filter(|fault| fault.needs_user()).cloned());
+        faults.extend(
+            facts
+                .asset
+                .as_ref()
+                .err()
+                .filter(|_| spec.source.is_ok())
+                .filter(|fault| fault.needs_user())
+                .cloned(),
+        );
         let inventory_key = storage.map(|(account, settings)| InventoryKey {
             account: account.clone(),
             storage: settings.clone(),
@@ -189,9 +197,10 @@ impl<'a> View<'a> {
         let good = policy.links(rollout.spec.sas.renew_before).good_prefixes(&goal.blob, self.now);
         let room = query::room_for_condition(&twin.property, &twin.reported_property, &goal, &good);
         let parts = self.target.conditions(room).len();
-        let guard = self.size(fleet).filter(|_| usable).map(|devices| {
-            guard(&rollout.spec, self.facts.skew, &self.rates, devices, parts)
-        });
+        let guard = self
+            .size(fleet)
+            .filter(|_| usable)
+            .map(|devices| guard(&rollout.spec, self.facts.skew, &self.rates, devices, parts));
         self.faults.extend(guard.as_ref().and_then(|guard| guard.fault.clone()));
         let lead = guard.as_ref().map_or(rollout.spec.sas.renew_before, |guard| guard.lead);
         let hold = rollout.spec.suspend
@@ -207,12 +216,14 @@ impl<'a> View<'a> {
             request: rollout.reconcile_request.clone(),
         };
         let links = policy.links(lead);
-        self.delivery = Some(Delivery { count_key, count, fleet, sweep_key, links, guard, revisions, room, parts });
+        self.delivery =
+            Some(Delivery { count_key, count, fleet, sweep_key, links, guard, revisions, room, parts });
     }
 
     /// How many devices there are, as far as it is known: from the last count, or from the list of their ids.
     fn size(&self, fleet: Option<&Done<CountKey, Counts>>) -> Option<u64> {
-        let listed = self.target.most().filter(|most| self.rollout.spec.max_devices.is_none_or(|max| *most <= max));
+        let listed =
+            self.target.most().filter(|most| self.rollout.spec.max_devices.is_none_or(|max| *most <= max));
         fleet.map(|fleet| fleet.outcome.targeted).or(listed)
     }
 
@@ -232,7 +243,11 @@ impl<'a> View<'a> {
     /// What holds up one of the services, and passes by itself.
     pub fn disturbances(&self) -> Vec<Fault> {
         let found = &self.facts.found;
-        let read = [self.facts.asset.as_ref().err(), self.facts.account.as_ref().err(), self.facts.hub.as_ref().err()];
+        let read = [
+            self.facts.asset.as_ref().err(),
+            self.facts.account.as_ref().err(),
+            self.facts.hub.as_ref().err(),
+        ];
         let failed = [
             self.inventory_key.as_ref().and_then(|key| found.inventory.failure(key)),
             self.store_key.as_ref().and_then(|key| found.store.failure(key)),
@@ -249,7 +264,8 @@ impl<'a> View<'a> {
         let found = &self.facts.found;
         let stored = found.store.done.as_ref().map(|done| done.ended);
         let failed = found.store.failed.as_ref().map(|failed| failed.failure.at);
-        let seen = found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
+        let seen =
+            found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
         [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began)
     }
 

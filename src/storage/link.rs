@@ -10,7 +10,7 @@ use super::grid::Window;
 use crate::secret::Secret;
 
 /// A blob's address, without any query string: `https://account.blob.core.windows.net/container/name`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobUri(String);
 
 impl BlobUri {

@@ -41,7 +41,8 @@ async fn part(hub: &HubClient, key: &CountKey, condition: &str) -> Result<Counts
     let rows = async |sql: String| hub.query_all(&sql, Urgency::Normal).await;
     let malformed = |error: counts::NoNumber| HubError::Malformed(error.to_string());
     let targeted = counts::total(&rows(query::count(condition)).await?).map_err(malformed)?;
-    let held = counts::held(&rows(query::count_links(condition, property, path)).await?).map_err(malformed)?;
+    let held =
+        counts::held(&rows(query::count_links(condition, property, path)).await?).map_err(malformed)?;
     let mut counts = Counts { targeted, held, ..Counts::default() };
     let linked = counts.linked(blob);
     if linked > 0 {

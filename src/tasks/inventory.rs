@@ -19,11 +19,9 @@ pub async fn inventory(key: &InventoryKey, tools: &Tools) -> Result<Vec<StoredBl
     let blobs = BlobStore::new(&key.account, &key.storage.container, http, clock)
         .map_err(|error| storage_fault(&error))?;
     let path = format!("{}/", key.storage.path);
-    match tokio::time::timeout(LISTING_TIMEOUT, blobs.list(&path)).await {
-        Ok(listed) => listed.map_err(|error| storage_fault(&error)),
-        Err(_) => {
-            let message = format!("listing the blobs took more than {} s", LISTING_TIMEOUT.as_secs());
-            Err(Fault { reason: Reason::StorageUnavailable, message, follow: Follow::TryAgain })
-        }
-    }
+    let listed = tokio::time::timeout(LISTING_TIMEOUT, blobs.list(&path)).await.map_err(|_| {
+        let message = format!("listing the blobs took more than {} s", LISTING_TIMEOUT.as_secs());
+        Fault { reason: Reason::StorageUnavailable, message, follow: Follow::TryAgain }
+    })?;
+    listed.map_err(|error| storage_fault(&error))
 }

@@ -4,11 +4,11 @@
 //! found. Every call in it has a deadline; the whole has none where the hub's rates decide how long it takes.
 
 pub mod count;
+mod give;
 pub mod inventory;
 pub mod probe;
 pub mod store;
 pub mod sweep;
-mod give;
 mod takeover;
 
 use std::sync::{Arc, Mutex};
@@ -89,12 +89,8 @@ pub async fn run(task: Task, assignment: Assignment, tools: Arc<Tools>) -> Resul
         Task::Store(key, upkeep) => {
             store::store(&key, &upkeep, &assignment, &tools).await.map(|()| Outcome::Stored)
         }
-        Task::Count(key, input) => {
-            count::count(&key, input, &assignment, &tools).await.map(Outcome::Counted)
-        }
-        Task::Sweep(key, input) => {
-            sweep::sweep(key, input, &assignment, &tools).await.map(Outcome::Swept)
-        }
+        Task::Count(key, input) => count::count(&key, input, &assignment, &tools).await.map(Outcome::Counted),
+        Task::Sweep(key, input) => sweep::sweep(key, *input, &assignment, &tools).await.map(Outcome::Swept),
     }
 }
 

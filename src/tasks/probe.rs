@@ -13,10 +13,13 @@ use crate::{
     storage::{BlobStore, link::Link},
 };
 
+/// What came of trying a link.
+type Tried = OnceCell<Result<(), Fault>>;
+
 /// Tries links, each once.
 pub struct Probe {
     blobs: BlobStore,
-    tried: Mutex<HashMap<String, Arc<OnceCell<Result<(), Fault>>>>>,
+    tried: Mutex<HashMap<String, Arc<Tried>>>,
 }
 
 impl Probe {

@@ -11,13 +11,7 @@ use super::{Assignment, Tools, storage_fault};
 use crate::{
     api::{BlobRollout, conditions::Reason},
     follow::Follow,
-    rollout::{
-        Rollout,
-        facts::Asset,
-        fault::Fault,
-        revision::Upkeep,
-        task::StoreKey,
-    },
+    rollout::{Rollout, facts::Asset, fault::Fault, revision::Upkeep, task::StoreKey},
     source,
     storage::BlobStore,
 };
@@ -73,12 +67,7 @@ async fn look_again(key: &StoreKey, assignment: &Assignment, tools: &Tools) -> R
     Ok(())
 }
 
-async fn write(
-    key: &StoreKey,
-    upkeep: &Upkeep,
-    assignment: &Assignment,
-    tools: &Tools,
-) -> Result<(), Fault> {
+async fn write(key: &StoreKey, upkeep: &Upkeep, assignment: &Assignment, tools: &Tools) -> Result<(), Fault> {
     if assignment.cancel.is_cancelled() {
         return Ok(());
     }
@@ -86,12 +75,11 @@ async fn write(
     let blobs = BlobStore::new(&key.account, &key.storage.container, http, clock)
         .map_err(|error| storage_fault(&error))?;
     let properties = upkeep.properties(tools.clock.now());
-    let stored = match &upkeep.etag {
-        Some(etag) => blobs.update(&upkeep.name, etag, &properties).await,
-        None => {
-            blobs.ensure_container().await.map_err(|error| storage_fault(&error))?;
-            blobs.put(&upkeep.name, upkeep.asset.bytes.clone(), &properties).await
-        }
+    let stored = if let Some(etag) = &upkeep.etag {
+        blobs.update(&upkeep.name, etag, &properties).await
+    } else {
+        blobs.ensure_container().await.map_err(|error| storage_fault(&error))?;
+        blobs.put(&upkeep.name, upkeep.asset.bytes.clone(), &properties).await
     };
     stored.map_err(|error| storage_fault(&error))
 }

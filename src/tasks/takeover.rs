@@ -22,7 +22,10 @@ const MOST_DEVICES: usize = 10_000;
 
 /// Conflicted devices by the owner of their links.
 #[derive(Default)]
-pub(super) struct Conflicts(Mutex<HashMap<String, (Arc<Owner>, Vec<String>)>>);
+pub(super) struct Conflicts(Mutex<HashMap<String, Held>>);
+
+/// An owner, and devices that hold its links.
+type Held = (Arc<Owner>, Vec<String>);
 
 impl Conflicts {
     /// One more. Of an owner that may not be read nobody can say whom it picks.
@@ -35,7 +38,7 @@ impl Conflicts {
         }
     }
 
-    fn take(&self) -> Vec<(Arc<Owner>, Vec<String>)> {
+    fn take(&self) -> Vec<Held> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.drain().map(|(_, entry)| entry).collect()
     }

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use blobrollout::api::BlobRollout;
-use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use crate::case::Case;
+
+mod applied;
 
 type Change = fn(&mut Value);
 
@@ -27,10 +27,10 @@ const REFUSED: &[(Change, &str)] = &[
     (|spec| spec["contentType"] = json!(""), "1 to 255 printable ASCII characters"),
     (|spec| spec["contentType"] = json!("text/plain "), "with no space at either end"),
     (|spec| spec["contentType"] = json!("a".repeat(256)), "may not be more than 255"),
-    (|spec| spec["source"] = json!({}), "exactly one of inline, configMapRef and secretRef"),
+    (|spec| spec["source"] = json!({}), "exactly one of inline, configMapKeyRef and secretKeyRef"),
     (
-        |spec| spec["source"]["secretRef"] = json!({"name": "a", "key": "b"}),
-        "exactly one of inline, configMapRef and secretRef",
+        |spec| spec["source"]["secretKeyRef"] = json!({"name": "a", "key": "b"}),
+        "exactly one of inline, configMapKeyRef and secretKeyRef",
     ),
     (|spec| remove(spec, "source"), "spec.source: Required value"),
     (|spec| spec["source"]["inline"] = json!({}), "exactly one of text and base64"),
@@ -44,11 +44,11 @@ const REFUSED: &[(Change, &str)] = &[
         "spec.source.inline.base64: Too long: may not be more than 180000",
     ),
     (
-        |spec| spec["source"] = json!({"configMapRef": {"name": "a"}}),
-        "spec.source.configMapRef.key: Required value",
+        |spec| spec["source"] = json!({"configMapKeyRef": {"name": "a"}}),
+        "spec.source.configMapKeyRef.key: Required value",
     ),
     (
-        |spec| spec["source"] = json!({"secretRef": {"name": "", "key": "a"}}),
+        |spec| spec["source"] = json!({"secretKeyRef": {"name": "", "key": "a"}}),
         "should be at least 1 chars long",
     ),
     (|spec| remove(spec, "storage"), "spec.storage: Required value"),
@@ -71,10 +71,10 @@ const REFUSED: &[(Change, &str)] = &[
     ),
     (|spec| spec["sas"] = json!({"lifetime": "7d"}), "for 7d write 168h"),
     (
-        |spec| spec["sas"] = json!({"lifetime": "59s"}),
-        "spec.sas.lifetime must be hours, minutes and seconds between 1m",
+        |spec| spec["sas"] = json!({"lifetime": "4s"}),
+        "spec.sas.lifetime must be hours, minutes and seconds between 5s",
     ),
-    (|spec| spec["sas"] = json!({"lifetime": "8761h"}), "between 1m and 8760h"),
+    (|spec| spec["sas"] = json!({"lifetime": "8761h"}), "between 5s and 8760h"),
     (|spec| spec["sas"] = json!({"renewBefore": "2d"}), "for 2d write 48h"),
     (
         |spec| spec["sas"] = json!({"renewBefore": "0s"}),
@@ -83,6 +83,10 @@ const REFUSED: &[(Change, &str)] = &[
     (
         |spec| spec["sas"] = json!({"lifetime": "1h", "renewBefore": "31m"}),
         "spec.sas.renewBefore must be at most half of spec.sas.lifetime",
+    ),
+    (
+        |spec| spec["sas"] = json!({"renewBefore": "85h"}),
+        "at most half of spec.sas.lifetime, which is 168h where it is not given",
     ),
     (|spec| spec["sas"] = json!({"lifeTime": "1h"}), "sas.lifeTime: field not declared in schema"),
     (|spec| remove(spec, "hub"), "spec.hub: Required value"),
@@ -95,18 +99,30 @@ const REFUSED: &[(Change, &str)] = &[
         "spec.hub.sku.units in body should be greater than or equal to 1",
     ),
     (|spec| spec["hub"]["sku"]["units"] = json!(201), "should be less than or equal to 200"),
+    (
+        |spec| spec["hub"]["sku"] = json!({"name": "F1", "units": 2}),
+        "spec.hub.sku.units must be 1 for F1: a free hub has one unit",
+    ),
+    (
+        |spec| spec["hub"]["sku"] = json!({"name": "S3", "units": 11}),
+        "spec.hub.sku.units must be 1 to 10 for S3: no hub has more of them",
+    ),
     (|spec| remove(spec, "target"), "spec.target: Required value"),
     (|spec| spec["target"] = json!({}), "exactly one of query and deviceIds"),
     (|spec| spec["target"]["deviceIds"] = json!(["a"]), "exactly one of query and deviceIds"),
     (|spec| spec["target"]["query"] = json!(""), "spec.target.query in body should be at least 1 chars long"),
     (|spec| spec["target"]["query"] = json!("a".repeat(3001)), "may not be more than 3000"),
     (|spec| spec["target"] = json!({"deviceIds": []}), "1 to 1000 devices: pick more by query"),
-    (|spec| spec["target"] = json!({"deviceIds": vec!["a"; 1001]}), "must have at most 1000 items"),
+    (|spec| spec["target"] = json!({"deviceIds": ids(1001)}), "must have at most 1000 items"),
     (
         |spec| spec["target"] = json!({"deviceIds": ["a b"]}),
         "must be device ids: 1 to 128 letters, digits and",
     ),
     (|spec| spec["target"] = json!({"deviceIds": [""]}), "must be device ids"),
+    (
+        |spec| spec["target"] = json!({"deviceIds": ["a", "b", "a"]}),
+        r#"spec.target.deviceIds: duplicate entries for key [="a"]"#,
+    ),
     (
         |spec| spec["target"]["maxDevices"] = json!(0),
         "maxDevices in body should be greater than or equal to 1",
@@ -124,6 +140,10 @@ const REFUSED: &[(Change, &str)] = &[
         "spec.twin.reportedProperty must be a name that a twin",
     ),
     (|spec| spec["twin"] = json!({"extraFields": ["md5"]}), r#"supported values: "sha256", "size""#),
+    (
+        |spec| spec["twin"] = json!({"extraFields": ["size", "size"]}),
+        r#"spec.twin.extraFields: duplicate entries for key [="size"]"#,
+    ),
 ];
 
 /// Changes of a stored spec, from the first to the second, and what is said about each.
@@ -167,6 +187,11 @@ const IMMUTABLE: &[(Change, Change, &str)] = &[
 
 fn remove(value: &mut Value, field: &str) {
     value.as_object_mut().unwrap().remove(field);
+}
+
+/// As many ids, all different.
+fn ids(count: u32) -> Vec<String> {
+    (0..count).map(|number| number.to_string()).collect()
 }
 
 fn changed(change: Change) -> Value {
@@ -213,7 +238,7 @@ async fn what_cannot_be_is_refused_with_what_would_be_right() {
         said.push_str(&message);
     }
     let mut messages = BTreeSet::new();
-    rules(&serde_json::to_value(BlobRollout::crd()).unwrap(), &mut messages);
+    rules(&serde_json::to_value(blobrollout::api::crd()).unwrap(), &mut messages);
     assert!(messages.len() > 10, "the CRD has rules: {messages:?}");
     let untested: Vec<_> = messages.iter().filter(|message| !said.contains(*message)).collect();
     assert!(untested.is_empty(), "rules without a row above: {untested:#?}");
@@ -226,12 +251,17 @@ async fn what_can_be_is_admitted() {
         |_| (),
         |spec| spec["source"]["inline"]["text"] = json!("a".repeat(128 * 1024)),
         |spec| spec["source"] = json!({"inline": {"base64": "YQ=="}}),
-        |spec| spec["source"] = json!({"secretRef": {"name": "a", "key": "b.c"}}),
+        |spec| spec["source"] = json!({"secretKeyRef": {"name": "a", "key": "b.c"}}),
         |spec| spec["storage"]["prefix"] = json!("plant-a/line_1"),
         |spec| spec["sas"] = json!({"lifetime": "8760h", "renewBefore": "4380h"}),
         |spec| spec["sas"] = json!({"lifetime": "1h30m", "renewBefore": "0.5h"}),
+        |spec| spec["sas"] = json!({"lifetime": "5s"}),
+        |spec| spec["sas"] = json!({"renewBefore": "84h"}),
+        |spec| spec["hub"]["sku"] = json!({"name": "F1"}),
+        |spec| spec["hub"]["sku"] = json!({"name": "S2", "units": 200}),
+        |spec| spec["hub"]["sku"] = json!({"name": "S3", "units": 10}),
         |spec| spec["target"] = json!({"deviceIds": ["a-:.+%_#*?!(),=@$'1"], "maxDevices": 1}),
-        |spec| spec["target"] = json!({"deviceIds": vec!["a"; 1000]}),
+        |spec| spec["target"] = json!({"deviceIds": ids(1000)}),
         |spec| spec["target"] = json!({"query": "SELECT * FROM devices"}),
         |spec| spec["twin"] = json!({"property": "_a-1", "reportedProperty": "a".repeat(64)}),
     ];
@@ -241,7 +271,7 @@ async fn what_can_be_is_admitted() {
     // What may change does.
     let other: Change = |spec| {
         spec["target"] = json!({"deviceIds": ["a"]});
-        spec["source"] = json!({"configMapRef": {"name": "a", "key": "b"}});
+        spec["source"] = json!({"configMapKeyRef": {"name": "a", "key": "b"}});
         spec["hub"]["share"] = json!("100%");
     };
     case.apply("admitted-0", &changed(other)).await;

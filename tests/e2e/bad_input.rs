@@ -31,7 +31,7 @@ fn bads(case: &Case) -> Vec<Bad> {
         (case.account.connection_string(), case.hub.policy_connection_string("service").unwrap());
     let (storage_ref, hub_ref) =
         ("/storage/connectionStringSecretRef/name", "/hub/connectionStringSecretRef/name");
-    let map = |name: &str, key: &str| json!({"configMapRef": {"name": name, "key": key}});
+    let map = |name: &str, key: &str| json!({"configMapKeyRef": {"name": name, "key": key}});
     let secret = |pointer, name: &'static str, reason, message, good: &str| Bad {
         name,
         change: (pointer, json!(name)),
@@ -60,7 +60,7 @@ fn bads(case: &Case) -> Vec<Bad> {
         ),
         field(
             "no-secret-key",
-            ("/source", json!({"secretRef": {"name": "blobrollout-hub", "key": "other"}})),
+            ("/source", json!({"secretKeyRef": {"name": "blobrollout-hub", "key": "other"}})),
             "SourceUnavailable",
             r#"has no key "other": add it, or name one that is there (connectionString)"#,
             map("there", "asset"),

@@ -125,7 +125,7 @@ async fn rights(case: &Case, values: &[(&str, &str)], role: &str) {
     case.config_map("recipes", "asset").await;
     let operator = case.operator().await;
     let mut spec = Case::spec("");
-    spec["source"] = json!({"configMapRef": {"name": "recipes", "key": "asset"}});
+    spec["source"] = json!({"configMapKeyRef": {"name": "recipes", "key": "asset"}});
     case.apply("used", &spec).await;
     case.until_said("used", READY, "True Delivered").await;
     assert_eq!(operator.stop().await, 0);

@@ -17,7 +17,7 @@ async fn an_asset_is_delivered_and_its_change_too() {
     let devices = case.devices(5);
     case.config_map("recipes", "first").await;
     let mut spec = Case::spec("");
-    spec["source"] = json!({"configMapRef": {"name": "recipes", "key": "asset"}});
+    spec["source"] = json!({"configMapKeyRef": {"name": "recipes", "key": "asset"}});
     spec["storage"]["prefix"] = json!("plant");
     spec["twin"] = json!({"extraFields": ["sha256", "size"]});
     let operator = case.operator().await;

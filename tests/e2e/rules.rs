@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use blobrollout::api::{
-    RENEW_REQUESTED_AT,
-    conditions::{ACKNOWLEDGED, READY, RECONCILING, STALLED},
-    status::BlobRolloutStatus,
+use blobrollout::{
+    api::{
+        RENEW_REQUESTED_AT,
+        conditions::{ACKNOWLEDGED, READY, RECONCILING, STALLED},
+        status::BlobRolloutStatus,
+    },
+    time::seconds,
 };
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -154,7 +157,8 @@ async fn a_renewal_replaces_every_link_and_takes_no_answer_away() {
     .await;
     let link = case.link(&devices[0])["uri"].as_str().unwrap().replace("%3A", ":");
     let shown = |status: &BlobRolloutStatus| {
-        status.sas.as_ref().is_some_and(|sas| link.contains(&format!("?se={}&", sas.expires_at)))
+        let expires = status.sas.as_ref().and_then(|sas| sas.expiry_time.as_ref());
+        expires.is_some_and(|expires| link.contains(&format!("?se={}&", seconds(expires.0))))
     };
     case.until("recipes", shown).await;
     for (device, before) in devices.iter().zip(&before) {

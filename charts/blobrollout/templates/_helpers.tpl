@@ -29,7 +29,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [blobrollout.dev]
   resources: [blobrollouts/status]
   verbs: [patch]
-# src/source/objects.rs reads the ConfigMap of spec.source.configMapRef; src/controller/driver.rs watches the metadata of
+# src/source/objects.rs reads the ConfigMap of spec.source.configMapKeyRef; src/controller/driver.rs watches the metadata of
 # ConfigMaps, so that a changed one is delivered within seconds.
 - apiGroups: [""]
   resources: [configmaps]

@@ -143,8 +143,16 @@ fn every_judgement() {
             "give a 2026-11-22T00:00:00.0000000Z",
         ),
         // An earlier revision: moved on, or kept; never with an earlier `ts` than its twin says.
-        (twin(&link(&ours, &earlier), "2026-11-23T10:00:00.0000000Z"), "give a 2026-11-24T10:00:00.0000000Z", "keep"),
-        (twin(&link(&ours, &earlier), "2099-01-01T00:00:00.0000000Z"), "give a 2099-01-01T00:00:00.0000001Z", "keep"),
+        (
+            twin(&link(&ours, &earlier), "2026-11-23T10:00:00.0000000Z"),
+            "give a 2026-11-24T10:00:00.0000000Z",
+            "keep",
+        ),
+        (
+            twin(&link(&ours, &earlier), "2099-01-01T00:00:00.0000000Z"),
+            "give a 2099-01-01T00:00:00.0000001Z",
+            "keep",
+        ),
         (
             twin(&link(&links(2, None), &earlier), "2026-11-23T10:00:00.0000000Z"),
             "give a 2026-11-24T10:00:00.0000000Z",
@@ -176,7 +184,8 @@ fn every_judgement() {
 
 #[test]
 fn a_link_of_another_rollout_that_is_dead_is_nobodys() {
-    let desired = twin(&link(&links(1, None), &goal()).replace("recipes", "other"), "2026-11-24T10:00:00.0000000Z");
+    let desired =
+        twin(&link(&links(1, None), &goal()).replace("recipes", "other"), "2026-11-24T10:00:00.0000000Z");
     let nothing = BTreeSet::new();
     assert_eq!(said(Some(&desired), false, &nothing, now()), "conflict ns/other");
     let after = plus(now(), LIFETIME);
@@ -191,7 +200,14 @@ fn a_twin_that_knows_a_later_goal_is_not_written() {
     let revisions = [goal.clone(), later.clone()];
     let desired = twin(&link(&links, &later), "2026-11-24T10:00:00.0000000Z");
     for hold in [false, true] {
-        let rule = Assignments { goal: &goal, revisions: &revisions, gone: &nothing, hold, links: &links, path: PATH };
+        let rule = Assignments {
+            goal: &goal,
+            revisions: &revisions,
+            gone: &nothing,
+            hold,
+            links: &links,
+            path: PATH,
+        };
         assert_eq!(assign(Some(&desired), &rule, |_| None, now()), Assignment::Newer(later.blob.clone()));
     }
 }

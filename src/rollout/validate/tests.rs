@@ -26,7 +26,10 @@ fn defaults() {
     assert_eq!(spec.sas, sas);
     assert_eq!(spec.content_type.as_deref(), Ok("application/octet-stream"));
     let twin = spec.twin.unwrap();
-    assert_eq!((twin.property.as_str(), twin.reported_property.as_str()), ("configurationBlob", "configurationBlob"));
+    assert_eq!(
+        (twin.property.as_str(), twin.reported_property.as_str()),
+        ("configurationBlob", "configurationBlob")
+    );
     assert_eq!(spec.storage.unwrap().path, "ns/recipes");
 }
 
@@ -97,7 +100,10 @@ fn sections_fail_apart() {
     });
     assert_eq!(spec.errors.len(), 8, "{:?}", spec.errors);
     // What keeps links alive is there all the same.
-    assert_eq!((&spec.storage, &spec.twin, &spec.hub, spec.sas), (&usual.storage, &usual.twin, &usual.hub, usual.sas));
+    assert_eq!(
+        (&spec.storage, &spec.twin, &spec.hub, spec.sas),
+        (&usual.storage, &usual.twin, &usual.hub, usual.sas)
+    );
     assert_eq!(spec.interval, usual.interval);
     assert_eq!(spec.max_devices, Some(0), "a guard that cannot be read lets nobody through");
 }
