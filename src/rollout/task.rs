@@ -9,6 +9,7 @@ use crate::{
     storage::{StorageAccount, link::BlobUri},
 };
 
+#[allow(clippy::large_enum_variant, reason = "a rollout has a handful of them")]
 /// Work that should run now.
 #[derive(Clone, Debug)]
 pub enum Task {

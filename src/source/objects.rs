@@ -43,7 +43,7 @@ pub enum ObjectError {
         name: String,
     },
     /// The API server did not answer well.
-    #[error("the {kind} {name:?} could not be read: {source}")]
+    #[error("the {kind} {name:?} could not be read: {}", in_words(.source))]
     Api {
         /// ConfigMap or Secret.
         kind: &'static str,
@@ -103,6 +103,14 @@ pub async fn secret_key(client: &Client, namespace: &str, key: &KeyRef) -> Resul
 
 fn no_key(kind: &'static str, key: &KeyRef, has: impl Iterator<Item = String>) -> ObjectError {
     ObjectError::NoKey { kind, name: key.name.clone(), key: key.key.clone(), has: has.collect() }
+}
+
+/// A failed call to the API server in its own words, without the whole answer behind them.
+pub fn in_words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        error => error.to_string(),
+    }
 }
 
 fn api_error(kind: &'static str, name: &str, error: kube::Error) -> ObjectError {

@@ -45,10 +45,12 @@ async fn look_again(key: &StoreKey, assignment: &Assignment, tools: &Tools) -> R
     let reference = &assignment.rollout;
     let namespace = reference.namespace.as_deref().unwrap_or_default();
     let api: Api<BlobRollout> = Api::namespaced(tools.client.clone(), namespace);
-    let object = api.get_opt(&reference.name).await.map_err(|error| Fault {
-        reason: Reason::Progressing,
-        message: format!("the BlobRollout could not be read before storing its asset: {error}"),
-        follow: Follow::TryAgain,
+    let object = api.get_opt(&reference.name).await.map_err(|error| {
+        let message = format!(
+            "the BlobRollout could not be read before storing its asset: {}",
+            source::objects::in_words(&error)
+        );
+        Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }
     })?;
     let object = object.filter(|object| object.meta().uid.as_ref() == Some(&assignment.uid));
     let object = object.ok_or_else(|| changed("the BlobRollout"))?;

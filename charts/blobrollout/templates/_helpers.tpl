@@ -21,10 +21,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* What the operator may do, in both scopes; each rule names the code that needs it. */}}
 {{- define "blobrollout.rules" -}}
-# src/controller/driver.rs: the watch that starts every pass, and the list that waits for the CRD.
+# src/controller/driver.rs: the watch that starts every reconcile, and the list that waits for the CRD;
+# src/tasks/store.rs: the object as it is now, before the goal changes.
 - apiGroups: [blobrollout.dev]
   resources: [blobrollouts]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 # src/controller/report.rs: the status, by server-side apply.
 - apiGroups: [blobrollout.dev]
   resources: [blobrollouts/status]

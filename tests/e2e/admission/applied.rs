@@ -1,6 +1,6 @@
 //! What becomes of objects that users apply: nulls, several field managers, and the status before anybody has looked.
 
-use blobrollout::api::{BlobRollout, Intent};
+use blobrollout::{api::BlobRollout, rollout::validate::Validated};
 use serde_json::{Value, json};
 
 use crate::case::Case;
@@ -84,7 +84,7 @@ async fn null_is_not_given() {
             let (before, object) = stored(&case, &name).await;
             assert_eq!(before["metadata"]["generation"], 1, "{before}");
             assert_eq!(given(&before["spec"]), defaults, "{name}");
-            Intent::parse(&object.spec).unwrap();
+            assert_eq!(Validated::parse(&object.spec, "ns", &name).errors, []);
             // Nothing changes when it is applied again, nor do rules see a change from nothing to null.
             let said = case.kubectl(&apply).await;
             let (after, _) = stored(&case, &name).await;
