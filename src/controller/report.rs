@@ -80,12 +80,12 @@ pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<
     Ok(Action::requeue(until(plan.wake, ctx.options.clock.now()).max(SHORTEST_WAKE)))
 }
 
-/// An Event for each condition that says something else than before.
+/// An Event for each condition that says something else than before. That nobody knows yet is no news beside that it is not so.
 fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     let said = |all: &[Condition], kind: &str| {
         all.iter()
             .find(|condition| condition.type_ == kind)
-            .map(|found| (found.status.clone(), found.reason.clone()))
+            .map(|found| (found.status == "True", found.reason.clone()))
     };
     after
         .iter()

@@ -164,10 +164,12 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
         return None;
     }
     let former = find(&view.rollout.before.conditions, READY);
-    // A new spec or asset is not there before it was delivered; and what is not Ready goes on, and is told as far as it is.
+    // A new spec or asset is not there before it was delivered; and what goes on is told as far as it is.
     let nothing_known = progress.counted.is_none() && progress.round.is_none();
-    if let Some(former) = former.filter(|former| was_told(view) && (nothing_known || former.status == "True"))
-    {
+    let keeps = |former: &&Condition| {
+        former.status == "True" || (nothing_known && rests_on_the_fleet(&former.reason))
+    };
+    if let Some(former) = former.filter(|_| was_told(view)).filter(keeps) {
         return carried(view, former);
     }
     let looked = view.inventory.is_some() && (view.delivery.is_none() || progress.counted.is_some());
@@ -181,6 +183,13 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
             Verdict::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
         }
     })
+}
+
+/// What a look at the fleet has found holds until the next one.
+fn rests_on_the_fleet(reason: &str) -> bool {
+    let found =
+        [Reason::Conflicted, Reason::DevicesRefused, Reason::TooManyDevices, Reason::LifetimeTooShort];
+    found.iter().any(|found| found.as_str() == reason)
 }
 
 /// Whether the status is about this spec and this revision.
