@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{Client, runtime::events::Recorder};
 
-use super::{observe::Sightings, report::Reports, supervisor::Supervisor};
+use super::{sightings::Sightings, supervisor::Supervisor, unwritten::Unwritten};
 use crate::{clock::Clock, metrics::Metrics};
 
 /// What the installer decides for all rollouts.
@@ -40,7 +40,7 @@ pub struct Context {
     /// What was last seen of the objects that rollouts refer to.
     pub sightings: Sightings,
     /// Statuses that could not be written.
-    pub reports: Reports,
+    pub unwritten: Unwritten,
     /// Counters.
     pub metrics: Metrics,
 }

@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     context::{Context, Options},
-    observe::Sightings,
-    reconcile,
-    report::Reports,
+    reconcile::reconcile,
+    sightings::Sightings,
     supervisor::Supervisor,
+    unwritten::Unwritten,
 };
 use crate::{
     api::{BlobRollout, FIELD_MANAGER, conditions::Reason, spec::KeyRef},
@@ -79,7 +79,7 @@ pub async fn run(
         client: client.clone(),
         supervisor: Supervisor::new(Box::new(run), options.clock.clone(), wake),
         sightings: Sightings::default(),
-        reports: Reports::default(),
+        unwritten: Unwritten::default(),
         options,
         metrics,
     });
@@ -107,7 +107,7 @@ pub async fn run(
             |object, error, ctx| {
                 let message = error.to_string();
                 let fault = Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain };
-                Action::requeue(fault.wait(ctx.reports.failed(&object), &object.name_any()))
+                Action::requeue(fault.wait(ctx.unwritten.failed(&object), &object.name_any()))
             },
             Arc::clone(&ctx),
         )
@@ -162,7 +162,7 @@ impl Known {
     fn forget(&self, uid: &str) {
         self.ctx.supervisor.forget(uid);
         self.ctx.sightings.forget(uid);
-        self.ctx.reports.forget(uid);
+        self.ctx.unwritten.forget(uid);
         self.ctx.metrics.forget(uid);
         self.tools.hubs.forget(uid);
         self.tools.owners.remove(uid);

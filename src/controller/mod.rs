@@ -3,24 +3,8 @@
 pub mod context;
 pub mod driver;
 pub mod observe;
+pub mod reconcile;
 pub mod report;
+pub mod sightings;
 pub mod supervisor;
-
-use std::sync::Arc;
-
-use kube::runtime::{controller::Action, reflector::ObjectRef};
-
-use crate::{
-    api::BlobRollout,
-    rollout::{Rollout, plan},
-};
-use context::Context;
-
-/// One reconcile of one rollout.
-pub async fn reconcile(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
-    let rollout = Rollout::of(&object);
-    let facts = observe::observe(&object, &rollout, &ctx).await;
-    let plan = plan(&rollout, &facts, ctx.options.clock.now());
-    ctx.supervisor.supervise(&rollout.uid, &ObjectRef::from_obj(&*object), plan.tasks.clone());
-    report::report(&object, &plan, &ctx).await
-}
+pub mod unwritten;

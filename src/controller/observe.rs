@@ -3,59 +3,22 @@
 //! What cannot be read for a reason that passes by itself stands as it was last seen: devices must not lose their links because the API
 //! server is away.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::context::Context;
+use super::{context::Context, sightings::last_seen};
 use crate::{
     api::{BlobRollout, conditions::Reason, spec::KeyRef},
     follow::Follow,
     hub::connection::HubConnection,
-    rollout::{
-        Rollout,
-        facts::{Asset, Facts},
-        fault::Fault,
-        validate::Source,
-    },
+    rollout::{Rollout, asset::Asset, facts::Facts, fault::Fault, validate::Source},
     source::{self, objects},
     storage::StorageAccount,
 };
 
 /// How long reading one object may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What was last seen, by the rollout's uid.
-#[derive(Default)]
-pub struct Sightings(Mutex<HashMap<String, Sighting>>);
-
-#[derive(Clone, Default)]
-struct Sighting {
-    asset: Option<(Source, Asset)>,
-    account: Option<(KeyRef, StorageAccount)>,
-    hub: Option<(KeyRef, HubConnection)>,
-    /// How many looks in a row have not seen one of them.
-    unseen: u32,
-}
-
-impl Sightings {
-    /// Forgets the rollout `uid`.
-    pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-
-    fn of(&self, uid: &str) -> Sighting {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(uid).cloned().unwrap_or_default()
-    }
-
-    fn put(&self, uid: &str, sighting: Sighting) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned(), sighting);
-    }
-}
 
 /// Looks. Never fails: an error is part of what is seen.
 pub async fn observe(object: &BlobRollout, rollout: &Rollout, ctx: &Context) -> Facts {
@@ -92,28 +55,6 @@ pub async fn observe(object: &BlobRollout, rollout: &Rollout, ctx: &Context) -> 
         secrets_watched: ctx.options.secrets_watched(),
         unseen,
         found: ctx.supervisor.found(&rollout.uid),
-    }
-}
-
-/// What was read of `place`, or what was seen there last where it could not be read for a reason that passes.
-fn last_seen<P: PartialEq, T: Clone>(
-    seen: &mut Option<(P, T)>,
-    place: Option<P>,
-    read: Result<T, Fault>,
-) -> Result<T, Fault> {
-    match (read, place) {
-        (Ok(value), Some(place)) => {
-            *seen = Some((place, value.clone()));
-            Ok(value)
-        }
-        (Err(fault), Some(place)) if !fault.needs_user() => {
-            let last = seen.as_ref().filter(|(known, _)| *known == place);
-            last.map(|(_, value)| value.clone()).ok_or(fault)
-        }
-        (read, _) => {
-            *seen = None;
-            read
-        }
     }
 }
 
@@ -161,27 +102,4 @@ async fn hub(ctx: &Context, namespace: &str, key: &KeyRef) -> Result<HubConnecti
     let text = credential(ctx, namespace, key, FIELD).await?;
     HubConnection::parse(&text)
         .map_err(|error| Fault::user(Reason::CredentialUnavailable, format!("{FIELD}: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_read_for_a_moment_stands_as_it_was_seen() {
-        let away =
-            || Fault { reason: Reason::SourceUnavailable, message: String::new(), follow: Follow::TryAgain };
-        let gone = || Fault::user(Reason::SourceUnavailable, "gone");
-        let mut seen = None;
-        assert_eq!(last_seen::<_, u8>(&mut seen, Some("a"), Err(away())), Err(away()));
-        assert_eq!(last_seen(&mut seen, Some("a"), Ok(1)), Ok(1));
-        assert_eq!(last_seen(&mut seen, Some("a"), Err(away())), Ok(1));
-        assert_eq!(last_seen(&mut seen, Some("b"), Err(away())), Err(away()), "another place says nothing");
-        assert_eq!(last_seen(&mut seen, Some("a"), Err(gone())), Err(gone()));
-        assert_eq!(
-            last_seen(&mut seen, Some("a"), Err(away())),
-            Err(away()),
-            "what is gone is not remembered"
-        );
-    }
 }

@@ -1,10 +1,6 @@
 //! Tells what came of a reconcile: the status, once and only when it differs, Events on transitions, metrics, and when to come back.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -34,25 +30,6 @@ const NOTE_LIMIT: usize = 1000;
 /// Shortest pause between two reconciles that nothing else asks for.
 const SHORTEST_WAKE: Duration = Duration::from_millis(500);
 
-/// Statuses that could not be written: how often in a row, by the rollout's uid.
-#[derive(Default)]
-pub struct Reports(Mutex<HashMap<String, u32>>);
-
-impl Reports {
-    /// Once more; returns how often in a row by now.
-    pub fn failed(&self, object: &BlobRollout) -> u32 {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = all.entry(object.uid().unwrap_or_default()).or_default();
-        *times = times.saturating_add(1);
-        *times
-    }
-
-    /// It was written, or the rollout is gone.
-    pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-    }
-}
-
 /// Reports `plan`, and says when to come back.
 pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
     let mut before = object.status.clone().unwrap_or_default();
@@ -75,7 +52,7 @@ pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<
             }
         }
     }
-    ctx.reports.forget(&object.uid().unwrap_or_default());
+    ctx.unwritten.forget(&object.uid().unwrap_or_default());
     ctx.metrics.reconciled(object, plan);
     Ok(Action::requeue(until(plan.wake, ctx.options.clock.now()).max(SHORTEST_WAKE)))
 }

@@ -79,7 +79,7 @@ impl Supervisor {
     }
 
     /// Brings what runs for a rollout in step with what is `wanted`.
-    pub fn supervise(self: &Arc<Self>, uid: &str, rollout: &ObjectRef<BlobRollout>, wanted: Vec<Task>) {
+    pub fn supervise(self: &Arc<Self>, uid: &str, rollout: &ObjectRef<BlobRollout>, wanted: &[Task]) {
         let mut all = self.locked();
         let entry = all.entry(uid.to_owned()).or_default();
         entry.running.retain(|_, running| {
@@ -91,7 +91,7 @@ impl Supervisor {
         });
         for task in wanted {
             if !entry.running.contains_key(&task.kind()) {
-                let running = self.start(uid, rollout, task, Arc::clone(&entry.attempts));
+                let running = self.start(uid, rollout, task.clone(), Arc::clone(&entry.attempts));
                 entry.running.insert(running.task.kind(), running);
             }
         }

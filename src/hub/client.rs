@@ -18,7 +18,7 @@ use super::{
     connection::HubConnection,
     error::{HubError, Refusal},
     limiter::{Class, Limiter, Urgency},
-    registry::Membership,
+    members::Membership,
     token::TokenSource,
     transport::{encode, read_body, unreachable},
 };

@@ -6,6 +6,7 @@ pub mod client;
 pub mod connection;
 pub mod error;
 pub mod limiter;
+mod members;
 pub mod registry;
 pub mod sku;
 mod slots;

@@ -1,54 +1,19 @@
 //! One limiter per hub, however many rollouts use it and by whichever of its policies: a hub counts all its callers together.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-};
-
-use super::{client::HubClient, connection::HubConnection, limiter::Limiter, sku::Rates};
+use super::{client::HubClient, connection::HubConnection, members::Members, sku::Rates};
 use crate::clock::Clock;
 
 /// Makes clients that share what a hub counts together.
 pub struct HubRegistry {
     http: reqwest::Client,
     clock: Clock,
-    hubs: Arc<Hubs>,
-}
-
-/// By [`hub_key`].
-type Hubs = Mutex<HashMap<String, Hub>>;
-
-struct Hub {
-    limiter: Arc<Limiter>,
-    /// The rollouts that use it, by uid.
-    members: HashMap<String, Member>,
-}
-
-struct Member {
-    /// Tells the policy and its key from others.
-    credential: String,
-    /// What it asks for.
-    rates: Rates,
-    /// Whether the hub has accepted this credential. Until then anybody could have written this host beside these rates.
-    accepted: bool,
-}
-
-/// A rollout's place among those that use a hub, with one credential.
-pub(super) struct Membership {
-    hubs: Arc<Hubs>,
-    key: String,
-    uid: String,
-    credential: String,
-    told: AtomicBool,
+    pub(super) members: Members,
 }
 
 impl HubRegistry {
     /// All clients of this registry send by way of `http` and tell the time by `clock`.
     pub fn new(http: reqwest::Client, clock: Clock) -> Self {
-        Self { http, clock, hubs: Arc::default() }
+        Self { http, clock, members: Members::default() }
     }
 
     /// A client for the rollout `uid`. Of all rates that rollouts ask for on one hub the slowest hold for all of them: whoever said
@@ -57,179 +22,12 @@ impl HubRegistry {
     /// A rollout's rates count once the hub has accepted its credential, so that one with a wrong or foreign key slows nobody down.
     /// Until then its calls go under the rates that hold, and where nobody's do, under its own.
     pub fn client(&self, uid: &str, connection: &HubConnection, rates: Rates) -> HubClient {
-        let (limiter, membership) = self.join(uid, connection, rates);
+        let (limiter, membership) = self.members.join(uid, connection, rates);
         HubClient::new(self.http.clone(), self.clock.clone(), connection, limiter, membership)
     }
 
     /// The rollout `uid` is gone; what it asked for holds no longer.
     pub fn forget(&self, uid: &str) {
-        leave(&mut locked(&self.hubs), uid, None);
-    }
-
-    pub(super) fn join(
-        &self,
-        uid: &str,
-        connection: &HubConnection,
-        rates: Rates,
-    ) -> (Arc<Limiter>, Membership) {
-        let key = hub_key(connection.host_name());
-        let credential = format!("{}/{}", connection.fingerprint(), connection.policy());
-        let mut hubs = locked(&self.hubs);
-        leave(&mut hubs, uid, Some(&key));
-        let hub = hubs.entry(key.clone()).or_insert_with(|| Hub {
-            limiter: Arc::new(Limiter::new(rates.clone())),
-            members: HashMap::new(),
-        });
-        let accepted =
-            hub.members.get(uid).is_some_and(|member| member.accepted && member.credential == credential);
-        let member = Member { credential: credential.clone(), rates: rates.clone(), accepted };
-        hub.members.insert(uid.to_owned(), member);
-        hub.settle(Some(rates));
-        let limiter = Arc::clone(&hub.limiter);
-        let membership = Membership {
-            hubs: Arc::clone(&self.hubs),
-            key,
-            uid: uid.to_owned(),
-            credential,
-            told: AtomicBool::new(accepted),
-        };
-        (limiter, membership)
-    }
-}
-
-impl Membership {
-    /// The hub has accepted the credential: from now on the rollout's rates count.
-    pub fn accepted(&self) {
-        if self.told.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut hubs = locked(&self.hubs);
-        let Some(hub) = hubs.get_mut(&self.key) else { return };
-        // An answer that comes late may be for a credential that the rollout has left since.
-        let member = hub.members.get_mut(&self.uid).filter(|member| member.credential == self.credential);
-        if let Some(member) = member {
-            member.accepted = true;
-            hub.settle(None);
-        }
-    }
-}
-
-impl Hub {
-    /// Holds the slowest rates that count, or `otherwise` where none do.
-    fn settle(&self, otherwise: Option<Rates>) {
-        let counting = self.members.values().filter(|member| member.accepted);
-        let slowest = counting.map(|member| member.rates.clone()).reduce(|one, other| one.slower(&other));
-        if let Some(rates) = slowest.or(otherwise).filter(|rates| *rates != self.limiter.rates()) {
-            self.limiter.set_rates(rates);
-        }
-    }
-}
-
-/// One name for every way to write a hub's host. Beside its name each hub answers to `<hub>.service.<domain>`, which the service
-/// SDKs use as well.
-fn hub_key(host: &str) -> String {
-    host.to_ascii_lowercase().replacen(".service.azure-devices.", ".azure-devices.", 1)
-}
-
-/// Takes the rollout off every hub but `stays`; a hub that nobody uses goes.
-fn leave(hubs: &mut HashMap<String, Hub>, uid: &str, stays: Option<&str>) {
-    hubs.retain(|key, hub| {
-        let stays = Some(key.as_str()) == stays;
-        if !stays && hub.members.remove(uid).is_some() {
-            hub.settle(None);
-        }
-        stays || !hub.members.is_empty()
-    });
-}
-
-fn locked(hubs: &Hubs) -> MutexGuard<'_, HashMap<String, Hub>> {
-    hubs.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &str = "QUFBQUFBQUE=";
-    const WRONG: &str = "QkJCQkJCQkI=";
-
-    fn connection(host: &str, policy: &str, key: &str) -> HubConnection {
-        let text = format!("HostName={host};SharedAccessKeyName={policy};SharedAccessKey={key}");
-        HubConnection::parse(&text).unwrap()
-    }
-
-    fn rates(all: f64) -> Rates {
-        Rates { twin_writes: all, twin_reads: all, queries: all }
-    }
-
-    fn registry() -> HubRegistry {
-        HubRegistry::new(reqwest::Client::new(), Clock::system())
-    }
-
-    #[test]
-    fn a_hub_has_one_limiter_however_it_is_written_and_whoever_asks() {
-        let registry = registry();
-        let join = |uid, host, policy| registry.join(uid, &connection(host, policy, KEY), rates(1.0)).0;
-        let first = join("a", "hub.azure-devices.net", "service");
-        for (uid, host, policy, same) in [
-            ("b", "Hub.Azure-Devices.NET", "service", true),
-            ("c", "hub.service.azure-devices.net", "service", true),
-            ("d", "hub.azure-devices.net", "iothubowner", true),
-            ("e", "hub2.azure-devices.net", "service", false),
-            ("f", "hub.azure-devices.cn", "service", false),
-            ("g", "hub.azure-devices.net:8443", "service", false),
-        ] {
-            assert_eq!(Arc::ptr_eq(&first, &join(uid, host, policy)), same, "{host} {policy}");
-        }
-        for uid in ["a", "b", "c", "d", "e", "f", "g"] {
-            registry.forget(uid);
-        }
-        assert!(locked(&registry.hubs).is_empty());
-    }
-
-    #[test]
-    fn the_slowest_of_the_accepted_hold() {
-        let registry = registry();
-        let hub = connection("hub", "service", KEY);
-        let join = |uid, all| {
-            let (limiter, membership) = registry.join(uid, &hub, rates(all));
-            membership.accepted();
-            limiter.rates()
-        };
-        assert_eq!(join("a", 10.0), rates(10.0));
-        assert_eq!(join("b", 5.0), rates(5.0));
-        assert_eq!(join("c", 7.0), rates(5.0));
-        // Between two passes no client lives, and the budget that was spent stays spent.
-        assert_eq!(join("b", 8.0), rates(7.0), "who asks for more gets it");
-        registry.forget("c");
-        assert_eq!(join("a", 10.0), rates(8.0));
-        assert_eq!(registry.join("a", &connection("hub2", "service", KEY), rates(1.0)).0.rates(), rates(1.0));
-        assert_eq!(join("b", 9.0), rates(9.0), "who left for another hub is not counted here");
-    }
-
-    #[test]
-    fn a_wrong_key_slows_nobody_down() {
-        let registry = registry();
-        let (right, wrong) = (connection("hub", "service", KEY), connection("hub", "service", WRONG));
-        // Alone it holds its own rates, and only until somebody is accepted.
-        let (limiter, stranger) = registry.join("stranger", &wrong, rates(0.01));
-        assert_eq!(limiter.rates(), rates(0.01));
-        let (_, first) = registry.join("a", &right, rates(10.0));
-        assert_eq!(limiter.rates(), rates(10.0), "nobody's hold yet, and so its own do");
-        first.accepted();
-        registry.join("stranger", &wrong, rates(0.01));
-        assert_eq!(limiter.rates(), rates(10.0));
-        // Accepted with one key is not accepted with another, also where the answer comes late.
-        let (_, second) = registry.join("b", &right, rates(5.0));
-        let (_, _) = registry.join("b", &wrong, rates(5.0));
-        second.accepted();
-        assert_eq!(limiter.rates(), rates(10.0));
-        registry.join("b", &right, rates(5.0)).1.accepted();
-        assert_eq!(limiter.rates(), rates(5.0));
-        registry.join("b", &wrong, rates(0.01));
-        assert_eq!(limiter.rates(), rates(10.0));
-        // Its key turned out to be right after all.
-        stranger.accepted();
-        assert_eq!(limiter.rates(), rates(0.01));
+        self.members.leave(uid);
     }
 }

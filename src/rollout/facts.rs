@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use k8s_openapi::jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::{
+    asset::Asset,
     fault::{Failure, Fault},
     task::{CountKey, InventoryKey, Kind, StoreKey, SweepKey},
 };
@@ -123,23 +122,6 @@ impl<K: PartialEq, T> Record<K, T> {
     /// The last success, if it was for `key`.
     pub fn done_for(&self, key: &K) -> Option<&Done<K, T>> {
         self.done.as_deref().filter(|done| done.key == *key)
-    }
-}
-
-/// An asset: bytes and their digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asset {
-    /// The content.
-    pub bytes: Bytes,
-    /// Its SHA-256 in lower-case hex.
-    pub sha256: String,
-}
-
-impl Asset {
-    /// Digests `bytes`.
-    pub fn new(bytes: Bytes) -> Self {
-        let sha256 = format!("{:x}", Bytes::copy_from_slice(&Sha256::digest(&bytes)));
-        Self { bytes, sha256 }
     }
 }
 

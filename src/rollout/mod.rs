@@ -3,12 +3,15 @@
 //! Pure: no client, no clock, nothing random. The way of the data: [`validate`] parses the spec, [`facts`] hold what was found,
 //! [`view`] says what follows from both, [`schedule`] decides on the tasks, [`conditions`] and [`status`] tell it; [`plan`] joins them.
 
+pub mod asset;
 pub mod assignment;
 pub mod conditions;
+pub mod delivery;
 pub mod facts;
 pub mod fault;
 pub mod guard;
 pub mod links;
+pub mod object;
 pub mod plan;
 pub mod progress;
 pub mod revision;
@@ -18,4 +21,5 @@ pub mod task;
 pub mod validate;
 pub mod view;
 
-pub use plan::{Plan, Rollout, plan};
+pub use object::Rollout;
+pub use plan::{Plan, plan};

@@ -5,7 +5,7 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{facts::Asset, fault::Fault, plan::Rollout};
+use super::{asset::Asset, fault::Fault, object::Rollout};
 use crate::{
     api::conditions::Reason,
     storage::{BlobMetadata, BlobProperties, StoredBlob},

@@ -8,9 +8,11 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
+    delivery::Delivery,
     fault::Fault,
+    object::Rollout,
     task::{Kind, SweepKey, Task},
-    view::{Delivery, View},
+    view::View,
 };
 use crate::{
     api::spec::BlobRollout,
@@ -75,10 +77,15 @@ pub fn schedule(view: &View<'_>) -> Schedule {
     if view.choice.shared.is_none() {
         schedule.add(store_due(view), || store_task(view), now);
         if let Some(delivery) = &view.delivery {
-            let count = || Some(Task::Count(delivery.count_key.clone(), view.count_input(delivery)));
+            let count = || {
+                let input = delivery.count_input(view.facts, &view.rates);
+                Some(Task::Count(delivery.count_key.clone(), input))
+            };
             schedule.add(Some(count_due(view, delivery)), count, now);
-            let sweep =
-                || Some(Task::Sweep(delivery.sweep_key.clone(), Box::new(view.sweep_input(delivery))));
+            let sweep = || {
+                let input = delivery.sweep_input(view.facts, &view.rates, view.inventory, now);
+                Some(Task::Sweep(delivery.sweep_key.clone(), Box::new(input)))
+            };
             schedule.add(sweep_due(view, delivery), sweep, now);
             schedule.wake = schedule.wake.min(first_expiry(delivery, now));
         }
@@ -96,7 +103,7 @@ pub fn schedule(view: &View<'_>) -> Schedule {
 /// Whether a sweep that runs for `key` may go on under a changed object: decided from the object alone, before anything else is asked, so
 /// that nothing can stand between a user and the brake.
 pub fn may_go_on(key: &SweepKey, object: &BlobRollout) -> bool {
-    let rollout = super::Rollout::of(object);
+    let rollout = Rollout::of(object);
     let spec = &rollout.spec;
     // A rollout that holds its devices narrows what it does by itself, but for its target.
     let target = spec.target.as_ref().is_ok_and(|target| *target == key.target) || key.hold;
@@ -181,7 +188,7 @@ fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
 /// Since an old count, tags may have changed, and the target may pick the whole hub. A sweep that has begun goes on.
 fn guard_needs_count(view: &View<'_>, delivery: &Delivery<'_>) -> bool {
     let running = view.facts.found.sweeping.as_ref().is_some_and(|(key, _)| *key == delivery.sweep_key);
-    let guarded = view.rollout.spec.max_devices.is_some() && view.target.most().is_none();
+    let guarded = view.rollout.spec.max_devices.is_some() && delivery.sweep_key.target.most().is_none();
     let fresh = delivery.fleet.is_some_and(|fleet| due(fleet.began, MAX_COUNT_AGE, view.now) > view.now);
     guarded && !fresh && !running
 }

@@ -1,25 +1,21 @@
 //! What follows from a rollout's object and its facts, before anything is decided: the parts that later steps share. Pure.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
+    asset::Asset,
+    delivery::{Delivery, Place},
     facts::{Done, Facts},
     fault::Fault,
-    guard::{Guard, guard},
-    links::{LinkPolicy, Links},
-    plan::Rollout,
-    revision::{Choice, Revision, choose},
-    task::{CountInput, CountKey, InventoryKey, StoreKey, SweepInput, SweepKey},
+    object::Rollout,
+    revision::{Choice, choose},
+    task::{InventoryKey, StoreKey},
     validate::{StorageSettings, TwinSettings},
 };
 use crate::{
     api::conditions::Reason,
-    fleet::{Counts, Goal, Target, query},
     hub::{connection::HubConnection, sku::Rates},
-    storage::{StorageAccount, StoredBlob, link::BlobUri},
-    time::until,
+    storage::{StorageAccount, StoredBlob},
 };
 
 /// What follows from a rollout's object and its facts.
@@ -46,34 +42,10 @@ pub struct View<'a> {
     pub choice: Choice,
     /// What is stored.
     pub store_key: Option<StoreKey>,
-    /// Whom the count and the sweep ask for: the target, or everybody while the target cannot be used.
-    pub target: Target,
     /// The delivery, where there is a revision and all that it takes.
     pub delivery: Option<Delivery<'a>>,
     /// What stands in the way and only a user can mend, the worst first.
     pub faults: Vec<Fault>,
-}
-
-/// A revision on its way, or arrived.
-pub struct Delivery<'a> {
-    /// What is counted.
-    pub count_key: CountKey,
-    /// The last count of these devices for this revision.
-    pub count: Option<&'a Done<CountKey, Counts>>,
-    /// The last count of these devices, for whatever revision.
-    pub fleet: Option<&'a Done<CountKey, Counts>>,
-    /// What a sweep is for.
-    pub sweep_key: SweepKey,
-    /// Which links are good.
-    pub links: Links,
-    /// What the size of the fleet says; nothing while that is unknown.
-    pub guard: Option<Guard>,
-    /// Everything that the inventory knows, as twins carry it.
-    pub revisions: Vec<Goal>,
-    /// Characters that a query leaves for the target's condition.
-    pub room: usize,
-    /// Queries that one condition on all devices takes.
-    pub parts: usize,
 }
 
 impl<'a> View<'a> {
@@ -117,7 +89,6 @@ impl<'a> View<'a> {
             inventory,
             choice: Choice::default(),
             store_key: None,
-            target: Target::all(),
             delivery: None,
             faults,
         };
@@ -133,98 +104,25 @@ impl<'a> View<'a> {
             });
             view.faults.extend(view.choice.shared.clone());
         }
-        view.deliver();
+        view.delivery = view.delivery();
+        let guard = view.delivery.as_ref().and_then(|delivery| delivery.guard.as_ref());
+        let guard_fault = guard.and_then(|guard| guard.fault.clone());
+        view.faults.extend(guard_fault);
         view.task_faults();
         view
     }
 
     /// The asset to store, unless the rollout is suspended or a part of the spec that it takes is wrong.
-    fn wanted(&self) -> Option<(&'a super::facts::Asset, &'a str)> {
+    fn wanted(&self) -> Option<(&'a Asset, &'a str)> {
         let spec = &self.rollout.spec;
         let asset = self.facts.asset.as_ref().ok().filter(|_| spec.source.is_ok() && !spec.suspend)?;
         Some((asset, spec.content_type.as_deref().ok()?))
     }
 
-    fn deliver(&mut self) {
-        let Some(((account, settings), hub, twin)) =
-            self.storage.zip(self.hub).zip(self.twin).map(|((storage, hub), twin)| (storage, hub, twin))
-        else {
-            return;
-        };
-        let rollout = self.rollout;
-        // Where the goal's blob is lost, those who hold an earlier revision keep it.
-        let Some(goal) = self.choice.goal.as_ref().or(self.choice.earlier.first()) else { return };
-        let policy = LinkPolicy {
-            uid: rollout.uid.clone(),
-            account: account.clone(),
-            container: settings.container.clone(),
-            lifetime: rollout.spec.sas.lifetime,
-            renew_request: rollout.renew_request.clone(),
-            skew: self.facts.skew,
-        };
-        let container = policy.container_uri();
-        let revisions: Vec<Goal> = self
-            .choice
-            .goal
-            .iter()
-            .chain(&self.choice.earlier)
-            .filter_map(|revision| carried(twin, &container, revision))
-            .collect();
-        let Some(goal) = carried(twin, &container, goal) else { return };
-        let mut count_key = CountKey {
-            hub: hub.clone(),
-            target: rollout.spec.target.clone().unwrap_or_else(|_| Target::all()),
-            property: twin.property.clone(),
-            reported_property: twin.reported_property.clone(),
-            path: format!("{container}/{}", settings.path),
-            blob: goal.blob.clone(),
-            request: rollout.reconcile_request.clone(),
-        };
-        let refused = self.facts.found.count.failure(&count_key);
-        let refused = refused.filter(|failure| failure.fault.reason == Reason::QueryRefused);
-        let usable = rollout.spec.target.is_ok() && refused.is_none();
-        if usable {
-            self.target.clone_from(&count_key.target);
-        }
-        if rollout.spec.target.is_err() {
-            count_key.target = Target::all();
-        }
-        let counted = self.facts.found.count.done.as_deref();
-        let fleet = counted.filter(|done| {
-            CountKey { blob: done.key.blob.clone(), ..count_key.clone() }.same_subject(&done.key)
-        });
-        let count = fleet.filter(|done| done.key.blob == count_key.blob);
-        let good = policy.links(rollout.spec.sas.renew_before).good_prefixes(&goal.blob, self.now);
-        let room = query::room_for_condition(&twin.property, &twin.reported_property, &goal, &good);
-        let parts = self.target.conditions(room).len();
-        let guard = self
-            .size(fleet)
-            .filter(|_| usable)
-            .map(|devices| guard(&rollout.spec, self.facts.skew, &self.rates, devices, parts));
-        self.faults.extend(guard.as_ref().and_then(|guard| guard.fault.clone()));
-        let lead = guard.as_ref().map_or(rollout.spec.sas.renew_before, |guard| guard.lead);
-        let hold = rollout.spec.suspend
-            || self.choice.lost
-            || guard.as_ref().is_none_or(|guard| guard.fault.is_some());
-        let sweep_key = SweepKey {
-            hub: hub.clone(),
-            target: self.target.clone(),
-            property: twin.property.clone(),
-            goal,
-            hold,
-            policy: policy.clone(),
-            request: rollout.reconcile_request.clone(),
-        };
-        let links = policy.links(lead);
-        self.delivery =
-            Some(Delivery { count_key, count, fleet, sweep_key, links, guard, revisions, room, parts });
-    }
-
-    /// How many devices there are, as far as it is known: from the last count, or from the list of their ids.
-    fn size(&self, fleet: Option<&Done<CountKey, Counts>>) -> Option<u64> {
-        let listed =
-            self.target.most().filter(|most| self.rollout.spec.max_devices.is_none_or(|max| *most <= max));
-        fleet.map(|fleet| fleet.outcome.targeted).or(listed)
+    fn delivery(&self) -> Option<Delivery<'a>> {
+        let (account, settings) = self.storage?;
+        let place = Place { account, settings, hub: self.hub?, twin: self.twin? };
+        Delivery::of(self.rollout, self.facts, &self.choice, &place, self.now)
     }
 
     /// What tasks have met that only a user can mend.
@@ -267,46 +165,6 @@ impl<'a> View<'a> {
         let seen =
             found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
         [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began)
-    }
-
-    /// What a count starts with.
-    pub fn count_input(&self, delivery: &Delivery<'_>) -> CountInput {
-        let parts = self.facts.found.count_parts.as_ref();
-        let counted = parts.filter(|(key, _)| *key == delivery.count_key).map(|(_, parts)| parts.clone());
-        CountInput { rates: self.rates.clone(), room: delivery.room, counted: counted.unwrap_or_default() }
-    }
-
-    /// What a sweep starts with.
-    pub fn sweep_input(&self, delivery: &Delivery<'_>) -> SweepInput {
-        let held = delivery.fleet.map(|fleet| {
-            let held = fleet.outcome.held.iter().filter(|held| held.devices > 0);
-            held.map(|held| held.blob.clone()).collect::<BTreeSet<BlobUri>>()
-        });
-        let known = |blob: &BlobUri| delivery.revisions.iter().any(|revision| revision.blob == *blob);
-        let held = match held {
-            Some(held) => held.into_iter().filter(known).collect(),
-            None => delivery.revisions.iter().map(|revision| revision.blob.clone()).collect(),
-        };
-        let lead = delivery.links.lead();
-        let first = delivery.fleet.and_then(|fleet| fleet.outcome.first_expiry(|_| true));
-        SweepInput {
-            rates: self.rates.clone(),
-            lead,
-            urgent: first.is_some_and(|first| until(first, self.now) < lead / 2),
-            room: delivery.room,
-            revisions: delivery.revisions.clone(),
-            held,
-            gone: self.gone(delivery),
-        }
-    }
-
-    /// Blobs of the rollout that twins linked to before the last listing, and that it does not have.
-    fn gone(&self, delivery: &Delivery<'_>) -> BTreeSet<BlobUri> {
-        let Some(sweep) = self.facts.found.sweep.done.as_ref() else { return BTreeSet::new() };
-        let listed_since = self.inventory.is_some_and(|listed| listed.began >= sweep.ended);
-        let known = |blob: &BlobUri| delivery.revisions.iter().any(|revision| revision.blob == *blob);
-        let unknown = sweep.outcome.round.unknown.iter().filter(|_| listed_since);
-        unknown.filter(|blob| !known(blob)).cloned().collect()
     }
 }
 
@@ -357,17 +215,4 @@ fn hub<'a>(rollout: &Rollout, facts: &'a Facts, faults: &mut Vec<Fault>) -> Opti
         return None;
     }
     Some(hub)
-}
-
-/// A revision as twins carry it.
-fn carried(twin: &TwinSettings, container: &str, revision: &Revision) -> Option<Goal> {
-    Some(Goal {
-        name: revision.name.clone(),
-        blob: BlobUri::of(&format!("{container}/{}", revision.name))?,
-        ts: revision.ts,
-        first_ts: revision.first_ts,
-        content_type: revision.content_type.clone(),
-        sha256: twin.with_sha256.then(|| revision.sha256.clone()),
-        size: twin.with_size.then_some(revision.size),
-    })
 }

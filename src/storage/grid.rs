@@ -13,7 +13,6 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::link::Link;
 use crate::time::{minus, plus};
 
 /// How much earlier than its grid point and the allowance for clocks a link begins at most, in seconds. Further in the past costs
@@ -92,12 +91,6 @@ impl Grid {
         let earlier = self.window_at(point - step(self.lifetime));
         let earlier = Some(earlier).filter(|window| plus(now, self.lead) < window.expiry);
         std::iter::once(self.window_at(point)).chain(earlier).collect()
-    }
-
-    /// Whether `link` has the times of a link that is good now. Whose it is, its signature says.
-    pub fn is_good(&self, link: &Link, now: Timestamp) -> bool {
-        let good = |window: &Window| link.expiry() == window.expiry && link.start() == Some(window.start);
-        self.good_windows(now).iter().any(good)
     }
 
     /// The next instant at which links that are good now stop being good: then a renewal is due.

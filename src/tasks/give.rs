@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::sweep::Sweep;
+use super::{context::hub_fault, sweep::Sweep};
 use crate::{
     fleet::{Goal, attempts::Permission},
     follow::Follow,
@@ -28,7 +28,7 @@ impl Sweep<'_> {
             match error {
                 HubError::Cancelled => (),
                 HubError::NotFound => self.note(|tally| tally.round.gone += 1),
-                error if error.follow() == Follow::UserMustAct => self.give_up(super::hub_fault(&error)),
+                error if error.follow() == Follow::UserMustAct => self.give_up(hub_fault(&error)),
                 error => self.note_failure(device, &error),
             }
         }

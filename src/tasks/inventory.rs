@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Tools, storage_fault};
+use super::context::{Tools, storage_fault};
 use crate::{
     api::conditions::Reason,
     follow::Follow,

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
-use super::storage_fault;
+use super::context::storage_fault;
 use crate::{
     rollout::fault::Fault,
     storage::{BlobStore, link::Link},

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use kube::{Api, Resource};
 
-use super::{Assignment, Tools, storage_fault};
+use super::context::{Assignment, Tools, storage_fault};
 use crate::{
     api::{BlobRollout, conditions::Reason},
     follow::Follow,
-    rollout::{Rollout, facts::Asset, fault::Fault, revision::Upkeep, task::StoreKey},
+    rollout::{Rollout, asset::Asset, fault::Fault, revision::Upkeep, task::StoreKey},
     source,
     storage::BlobStore,
 };

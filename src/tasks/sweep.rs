@@ -12,7 +12,11 @@ use std::{
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
 
-use super::{Assignment, Reached, Tools, hub_fault, probe::Probe, storage_fault, takeover::Conflicts};
+use super::{
+    conflicts::Conflicts,
+    context::{Assignment, Reached, Tools, hub_fault, storage_fault},
+    probe::Probe,
+};
 use crate::{
     fleet::{Owned, Tally, attempts::Attempts, query, tally::Round},
     hub::{client::HubClient, error::HubError, limiter::Urgency},

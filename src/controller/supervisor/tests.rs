@@ -53,8 +53,8 @@ fn stage() -> Stage {
 impl Stage {
     fn want(&self, containers: &[&str]) {
         let reference = ObjectRef::new("a").within("ns");
-        let tasks = containers.iter().map(|container| Task::Inventory(key(container))).collect();
-        self.supervisor.supervise("uid", &reference, tasks);
+        let tasks: Vec<Task> = containers.iter().map(|container| Task::Inventory(key(container))).collect();
+        self.supervisor.supervise("uid", &reference, &tasks);
     }
 
     async fn woken(&mut self) {

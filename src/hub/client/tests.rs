@@ -47,7 +47,7 @@ impl Script {
         let http = patient_client().pool_max_idle_per_host(0).build().unwrap();
         let clock = Clock::new(|| "2026-11-24T12:00:00Z".parse().unwrap());
         let registry = HubRegistry::new(http.clone(), clock.clone());
-        let (limiter, membership) = registry.join("u", &connection, rates(1000.0));
+        let (limiter, membership) = registry.members.join("u", &connection, rates(1000.0));
         let client = HubClient {
             inner: Arc::new(Inner {
                 http,
@@ -64,7 +64,7 @@ impl Script {
 
     /// The rates that hold after another rollout with the same credential asked for these.
     fn rates_beside(&self, asked: f64) -> Rates {
-        let (limiter, membership) = self.registry.join("v", &self.connection, rates(asked));
+        let (limiter, membership) = self.registry.members.join("v", &self.connection, rates(asked));
         membership.accepted();
         limiter.rates()
     }

@@ -1,0 +1,86 @@
+//! What tasks get, what they leave, and what the errors of the services mean for a rollout.
+
+use std::sync::{Arc, Mutex};
+
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{BlobRollout, conditions::Reason},
+    clock::Clock,
+    fleet::{Counts, Owners, Tally, attempts::Attempts},
+    hub::{error::HubError, registry::HubRegistry},
+    metrics::Metrics,
+    rollout::fault::Fault,
+    storage::{StoreError, StoredBlob},
+};
+
+/// What all tasks share.
+pub struct Tools {
+    /// The API server.
+    pub client: kube::Client,
+    /// Speaks to blob storage.
+    pub storage_http: reqwest::Client,
+    /// Clients of hubs, which share what each hub allows.
+    pub hubs: HubRegistry,
+    /// The live rollouts, whose links are left alone.
+    pub owners: Arc<Owners>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// What a task gets beside what it is for.
+pub struct Assignment {
+    /// The rollout.
+    pub rollout: ObjectRef<BlobRollout>,
+    /// Its uid.
+    pub uid: String,
+    /// Ends the task before its next write.
+    pub cancel: CancellationToken,
+    /// Shows how far it is.
+    pub reached: watch::Sender<Reached>,
+    /// What became of the last attempts to write devices of the rollout.
+    pub attempts: Arc<Mutex<Attempts>>,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, Default)]
+pub enum Reached {
+    /// It has just begun.
+    #[default]
+    Nothing,
+    /// What was counted so far, part by part, and how many parts there are.
+    Counted(Vec<Counts>, usize),
+    /// What was swept so far.
+    Swept(Tally),
+}
+
+/// What came of a task.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The rollout's blobs.
+    Listed(Vec<StoredBlob>),
+    /// It is stored.
+    Stored,
+    /// How far the fleet is.
+    Counted(Counts),
+    /// What was done.
+    Swept(Tally),
+}
+
+/// What an error of blob storage means for a rollout.
+pub fn storage_fault(error: &StoreError) -> Fault {
+    Fault::of(error.follow(), Reason::StorageUnavailable, Reason::StorageRefused, error.to_string())
+}
+
+/// What an error of the hub means for a rollout.
+pub fn hub_fault(error: &HubError) -> Fault {
+    let refused = match error {
+        HubError::BadRequest { .. } => Reason::QueryRefused,
+        _ => Reason::HubRefused,
+    };
+    Fault::of(error.follow(), Reason::HubUnavailable, refused, error.to_string())
+}
