@@ -3,6 +3,7 @@
 
 pub mod conditions;
 pub mod crd;
+pub mod sections;
 pub mod spec;
 pub mod status;
 

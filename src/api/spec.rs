@@ -1,4 +1,4 @@
-//! What a user declares. The types take whatever the schema admits: values are parsed afterwards (see [`super::intent`]), because
+//! What a user declares. The types take whatever the schema admits: values are parsed afterwards (see [`crate::rollout::validate`]), because
 //! one stored object that does not deserialise would stop the watch for all.
 //!
 //! A null is the same as nothing. The API server replaces it where the schema has a default, for no field with a default is nullable.
@@ -8,29 +8,19 @@
 
 #![allow(clippy::duplicated_attributes, reason = "each printer column has a type of its own")]
 
-mod hub;
-mod sas;
-mod source;
-mod storage;
-mod target;
-mod twin;
-
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::{
+pub use super::sections::{
     hub::{HubSpec, SkuSpec},
+    key_ref::KeyRef,
     sas::SasSpec,
     source::{InlineSource, SourceSpec},
     storage::StorageSpec,
     target::TargetSpec,
     twin::TwinSpec,
 };
-use super::status::BlobRolloutStatus;
-
-/// A duration's form, as CEL sees it. Go's units up to hours, no sign.
-const DURATION: &str = "self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$')";
+use super::{sections::durations::DURATION, status::BlobRolloutStatus};
 
 /// Delivers one asset to the devices of an IoT Hub that a query picks, and reports which of them have acknowledged it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -149,18 +139,6 @@ pub struct BlobRolloutSpec {
     /// Where in the twin the link stands.
     #[serde(default)]
     pub twin: TwinSpec,
-}
-
-/// One key of a ConfigMap or Secret in the BlobRollout's own namespace.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyRef {
-    /// The object's name.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// The key in its data.
-    #[schemars(length(min = 1, max = 253))]
-    pub key: String,
 }
 
 /// Defaults that the schema carries.

@@ -17,8 +17,6 @@ use crate::{
 
 /// Largest asset that a spec may carry itself, in bytes. The whole object must stay well below etcd's limit of 1.5 MiB.
 pub const INLINE_LIMIT: usize = 128 * 1024;
-/// Largest asset of a ConfigMap or Secret, in bytes: the limit that Kubernetes sets to such an object.
-pub const OBJECT_LIMIT: usize = 1024 * 1024;
 /// How long a link lives where the spec does not say.
 const DEFAULT_LIFETIME: Duration = Duration::from_hours(168);
 /// The period where the spec says one that cannot be.

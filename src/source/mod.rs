@@ -5,11 +5,11 @@ pub mod objects;
 use bytes::Bytes;
 use kube::Client;
 
-use crate::{
-    follow::Follow,
-    rollout::validate::{OBJECT_LIMIT, Source},
-};
+use crate::{follow::Follow, rollout::validate::Source};
 use objects::ObjectError;
+
+/// Largest asset of a ConfigMap or Secret, in bytes: the limit that Kubernetes sets to such an object.
+const OBJECT_LIMIT: usize = 1024 * 1024;
 
 /// Why an asset could not be read.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::KeyRef;
+use super::key_ref::KeyRef;
 
 /// The IoT Hub.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::KeyRef;
+use super::key_ref::KeyRef;
 
 /// Where the asset is kept for the devices to download.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
