@@ -242,13 +242,13 @@ fn storage(spec: &StorageSpec, namespace: &str, name: &str) -> Result<StorageSet
 }
 
 fn container(name: &str) -> Result<String, SpecError> {
-    let legal = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let hyphens = name.starts_with('-') || name.ends_with('-') || name.contains("--");
-    if !(3..=63).contains(&name.len()) || !legal || hyphens {
-        let message = "must be 3 to 63 lower-case letters, digits and single hyphens, such as rollouts";
-        return Err(SpecError::new("spec.storage.container", message));
+    let legal =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if (3..=63).contains(&name.len()) && name.split('-').all(legal) {
+        return Ok(name.into());
     }
-    Ok(name.into())
+    let message = "must be 3 to 63 lower-case letters, digits and single hyphens, such as rollouts";
+    Err(SpecError::new("spec.storage.container", message))
 }
 
 fn prefix(text: Option<&str>) -> Result<(), SpecError> {
@@ -257,8 +257,8 @@ fn prefix(text: Option<&str>) -> Result<(), SpecError> {
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
     };
     match text {
-        None => Ok(()),
         Some(text) if text.len() <= 253 && text.split('/').all(legal) => Ok(()),
+        None => Ok(()),
         Some(_) => Err(SpecError::new(
             "spec.storage.prefix",
             "must be letters, digits, hyphens and underscores, parts separated by single slashes, such as plant-a/line-1",
@@ -315,11 +315,9 @@ fn share(text: &str) -> Result<Share, SpecError> {
 }
 
 fn max_devices(limit: Option<i64>) -> Result<Option<u64>, SpecError> {
-    match limit.map(u64::try_from) {
-        None => Ok(None),
-        Some(Ok(limit)) if limit > 0 => Ok(Some(limit)),
-        Some(_) => Err(SpecError::new("spec.target.maxDevices", "must be at least 1")),
-    }
+    let wrong = || SpecError::new("spec.target.maxDevices", "must be at least 1");
+    let read = |limit| u64::try_from(limit).ok().filter(|limit| *limit > 0).ok_or_else(wrong);
+    limit.map(read).transpose()
 }
 
 fn twin(spec: &TwinSpec) -> Result<TwinSettings, SpecError> {
