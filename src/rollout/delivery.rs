@@ -1,6 +1,6 @@
 //! A revision on its way to the devices, or arrived: what is counted, what a sweep is for, and what both start with. Pure.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 
@@ -18,8 +18,11 @@ use crate::{
     fleet::{Counts, Goal, Target, query},
     hub::{connection::HubConnection, sku::Rates},
     storage::{StorageAccount, StoredBlob, link::BlobUri},
-    time::until,
+    time::{due, until},
 };
+
+/// How old a count may be for the guard `maxDevices` to go by it.
+const MAX_COUNT_AGE: Duration = Duration::from_mins(1);
 
 /// A revision on its way to the devices, or arrived.
 pub struct Delivery<'a> {
@@ -35,6 +38,8 @@ pub struct Delivery<'a> {
     pub links: Links,
     /// What the size of the fleet says; nothing while that is unknown.
     pub guard: Option<Guard>,
+    /// Whether the guard `maxDevices` waits for a count that is not old.
+    pub is_unguarded: bool,
     /// Everything that the inventory knows, as twins carry it.
     pub revisions: Vec<Goal>,
     /// Characters that a query leaves for the target's condition.
@@ -104,7 +109,11 @@ impl<'a> Delivery<'a> {
         let size = size(&target, spec.max_devices, fleet).filter(|_| usable);
         let guard = size.map(|devices| guard(spec, facts.skew, &rates, devices, parts));
         let lead = guard.as_ref().map_or(spec.sas.renew_before, |guard| guard.lead);
-        let held_back = guard.as_ref().is_none_or(|guard| guard.fault.is_some());
+        let fresh = fleet.is_some_and(|fleet| due(fleet.began, MAX_COUNT_AGE, now) > now);
+        let is_unguarded = spec.max_devices.is_some() && target.most().is_none() && !fresh;
+        let uncountable = facts.found.count.failure(&count_key).is_some();
+        let held_back =
+            guard.as_ref().is_none_or(|guard| guard.fault.is_some()) || (is_unguarded && uncountable);
         let sweep_key = SweepKey {
             hub: (*hub).clone(),
             target,
@@ -116,7 +125,7 @@ impl<'a> Delivery<'a> {
         };
         let count = fleet.filter(|done| done.key.blob == count_key.blob);
         let links = policy.links(lead);
-        Some(Self { count_key, count, fleet, sweep_key, links, guard, revisions, room, parts })
+        Some(Self { count_key, count, fleet, sweep_key, links, guard, is_unguarded, revisions, room, parts })
     }
 
     /// What a count starts with.

@@ -29,8 +29,8 @@ const RESWEEP_DELAY: Duration = Duration::from_secs(15);
 const QUERY_PARTS_OF_A_SWEEP: u32 = 4;
 /// Queries that a count takes at most for each condition, with the one of a sweep.
 const QUERIES_PER_PART: u32 = 6;
-/// How old a count may be for the guard `maxDevices` to go by it.
-const MAX_COUNT_AGE: Duration = Duration::from_mins(1);
+/// Queries of one condition that a sweep leaves to others before the next one.
+const QUERIES_PER_SWEEP: u32 = 4;
 /// How often something is looked at whose change nobody tells: Secrets in a cluster-wide install.
 const POLL_PERIOD: Duration = Duration::from_mins(1);
 /// How often the progress of a task is told.
@@ -161,18 +161,15 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     let period = if in_flight { interval.min(IN_FLIGHT_PERIOD) } else { interval };
     let shares = if sweeping { QUERY_PARTS_OF_A_SWEEP } else { 1 };
     let queries = u32::try_from(delivery.parts).unwrap_or(u32::MAX).saturating_mul(QUERIES_PER_PART * shares);
-    due(count.began, period.max(view.rates.time_to_query(queries)), now)
+    let regular = due(count.began, period.max(view.rates.time_to_query(queries)), now);
+    let guards = !delivery.sweep_key.hold && guard_needs_count(view, delivery);
+    if guards { regular.min(delivery_due(view, delivery)) } else { regular }
 }
 
 /// A sweep is due when none has been made for this delivery, when links run out, when the last one has left something, and once in an
 /// interval for late joiners.
 fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
-    let (key, now) = (&delivery.sweep_key, view.now);
-    let record = &view.facts.found.sweep;
-    if let Some(failure) = record.failure(key) {
-        return Some(failure.next_attempt(&view.rollout.uid, now));
-    }
-    if key.hold {
+    if delivery.sweep_key.hold {
         return hold_due(view, delivery);
     }
     // What devices are to have is about to change.
@@ -180,17 +177,25 @@ fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     if storing || guard_needs_count(view, delivery) {
         return None;
     }
-    let Some(done) = record.done_for(key) else { return Some(now) };
-    let regular = due(done.began, view.rollout.spec.interval, now);
-    Some(regular.min(unfinished(view, delivery)))
+    Some(delivery_due(view, delivery))
+}
+
+/// When a sweep is due that serves everybody, but for what may hold it back.
+fn delivery_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
+    let record = &view.facts.found.sweep;
+    if let Some(failure) = record.failure(&delivery.sweep_key) {
+        return failure.next_attempt(&view.rollout.uid, view.now);
+    }
+    let Some(done) = record.done_for(&delivery.sweep_key) else { return view.now };
+    let queries = u32::try_from(delivery.parts).unwrap_or(u32::MAX).saturating_mul(QUERIES_PER_SWEEP);
+    let period = view.rollout.spec.interval.max(view.rates.time_to_query(queries));
+    due(done.began, period, view.now).min(unfinished(view, delivery))
 }
 
 /// Since an old count, tags may have changed, and the target may pick the whole hub. A sweep that has begun goes on.
 fn guard_needs_count(view: &View<'_>, delivery: &Delivery<'_>) -> bool {
     let running = view.facts.found.sweeping.as_ref().is_some_and(|(key, _)| *key == delivery.sweep_key);
-    let guarded = view.rollout.spec.max_devices.is_some() && delivery.sweep_key.target.most().is_none();
-    let fresh = delivery.fleet.is_some_and(|fleet| due(fleet.began, MAX_COUNT_AGE, view.now) > view.now);
-    guarded && !fresh && !running
+    delivery.is_unguarded && !running
 }
 
 /// When the last sweep for this delivery must be followed by another, whatever the interval is.
@@ -199,14 +204,16 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     let round = &done.outcome.round;
     let good_since = done.outcome.round_began.unwrap_or(done.began);
     let mut at = if good_since > view.now { view.now } else { delivery.links.next_change(good_since) };
+    let resweep = RESWEEP_DELAY * (1 << view.facts.found.leftovers.saturating_sub(1).min(5));
     // Who is contested is approached ever more slowly, and needs no sweep of its own.
     if round.left > round.contested + round.newer {
-        let growth = 1 << view.facts.found.leftovers.saturating_sub(1).min(5);
-        at = at.min(due(done.ended, RESWEEP_DELAY * growth, view.now));
+        at = at.min(due(done.ended, resweep, view.now));
     }
     let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
     if round.newer > 0 && listed_since {
-        at = view.now;
+        // Once at once; where it goes on, somebody makes up ever new blobs.
+        let again = view.facts.found.leftovers > 1;
+        at = at.min(if again { due(done.ended, resweep, view.now) } else { view.now });
     }
     at
 }
@@ -214,6 +221,9 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
 /// Who only keeps links alive works where somebody holds one that is not good: the count by link tells.
 fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let (found, now) = (&view.facts.found, view.now);
+    if let Some(failure) = found.sweep.failure(&delivery.sweep_key) {
+        return Some(failure.next_attempt(&view.rollout.uid, now));
+    }
     let done = found.sweep.done_for(&delivery.sweep_key);
     let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
     if let Some(fleet) = evidence {
