@@ -1,4 +1,4 @@
-//! What is reported. Bounded at any fleet size, computed whole on every pass, written only when it differs.
+//! What is reported. Bounded at any fleet size, computed whole in every reconcile, written only when it differs.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
@@ -12,7 +12,7 @@ pub struct BlobRolloutStatus {
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Acknowledged, Reconciling and Stalled.
+    /// Ready and Acknowledged; beside them, only while they are True, Reconciling, Stalled, Renewing, Suspended and what holds up storage, hub or single devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

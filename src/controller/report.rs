@@ -17,7 +17,7 @@ use super::context::Context;
 use crate::{
     api::{
         BlobRollout, FIELD_MANAGER,
-        conditions::{ACKNOWLEDGED, OURS, READY, STALLED},
+        conditions::{ACKNOWLEDGED, OURS, READY, Reason, STALLED},
     },
     redact::cut,
     rollout::Plan,
@@ -59,7 +59,7 @@ pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<
 
 /// An Event for each condition that says something else than before. That nobody knows yet is no news beside that it is not so.
 fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
-    let said = |all: &[Condition], kind: &str| {
+    let state = |all: &[Condition], kind: &str| {
         all.iter()
             .find(|condition| condition.type_ == kind)
             .map(|found| (found.status == "True", found.reason.clone()))
@@ -67,12 +67,15 @@ fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
     after
         .iter()
         .filter(|condition| [READY, ACKNOWLEDGED].contains(&condition.type_.as_str()))
-        .filter(|condition| said(before, &condition.type_) != said(after, &condition.type_))
+        .filter(|condition| state(before, &condition.type_) != state(after, &condition.type_))
         .map(|condition| {
             let stalled =
                 after.iter().any(|other| other.type_ == STALLED && other.reason == condition.reason);
             let failed = condition.type_ == ACKNOWLEDGED && condition.reason == "Failed";
-            let disturbed = condition.reason.ends_with("Unavailable");
+            let disturbed = condition.reason.ends_with("Unavailable")
+                || [Reason::LinksExpired, Reason::Contested]
+                    .iter()
+                    .any(|bad| bad.as_str() == condition.reason);
             Event {
                 type_: if stalled || failed || disturbed { EventType::Warning } else { EventType::Normal },
                 reason: condition.reason.clone(),
@@ -91,15 +94,15 @@ mod tests {
     use super::*;
     use crate::api::conditions::{Holds, Reason, Stated, conditions};
 
-    fn said(say: &[Stated]) -> Vec<Condition> {
-        conditions(say, &[], Some(1), Timestamp::UNIX_EPOCH)
+    fn conditions_of(stated: &[Stated]) -> Vec<Condition> {
+        conditions(stated, &[], Some(1), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn events_tell_transitions_alone() {
-        let delivering = said(&[Stated::new(READY, Holds::False, Reason::Progressing, "1 of 2")]);
-        let further = said(&[Stated::new(READY, Holds::False, Reason::Progressing, "2 of 2")]);
-        let stalled = said(&[
+        let delivering = conditions_of(&[Stated::new(READY, Holds::False, Reason::Progressing, "1 of 2")]);
+        let further = conditions_of(&[Stated::new(READY, Holds::False, Reason::Progressing, "2 of 2")]);
+        let stalled = conditions_of(&[
             Stated::new(READY, Holds::False, Reason::TooManyDevices, "many"),
             Stated::new(STALLED, Holds::True, Reason::TooManyDevices, "many"),
         ]);

@@ -2,13 +2,14 @@
 //! are tried again, ever more slowly. Pure.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::tally::SAMPLES;
 use crate::time::due;
 
 /// Most devices that are remembered, 40 bytes each. Whoever is forgotten is only tried sooner.
@@ -26,6 +27,8 @@ pub struct Attempts {
     /// By hash of the device's id.
     devices: HashMap<u64, Attempt>,
     hashes: RandomState,
+    /// Why some of them were refused, for people.
+    reasons: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +70,22 @@ impl Attempts {
         if due(last.at, period, now) > now { Permission::Contested(last.lost + 1) } else { Permission::Write }
     }
 
+    /// Why the hub refused `device`, where it is remembered.
+    pub fn why(&self, device: &str) -> Option<&str> {
+        self.reasons.get(device).map(String::as_str)
+    }
+
     /// `device` got `gift`.
     pub fn written(&mut self, device: &str, gift: &str, now: Timestamp) {
+        self.reasons.remove(device);
         self.note(device, gift, false, now);
     }
 
-    /// The hub refused to give `device` `gift`.
-    pub fn refused(&mut self, device: &str, gift: &str, now: Timestamp) {
+    /// The hub refused to give `device` `gift`, for a reason.
+    pub fn refused(&mut self, device: &str, gift: &str, reason: &str, now: Timestamp) {
+        if self.reasons.len() < SAMPLES || self.reasons.contains_key(device) {
+            self.reasons.insert(device.to_owned(), reason.to_owned());
+        }
         self.note(device, gift, true, now);
     }
 
@@ -108,7 +120,8 @@ mod tests {
     fn who_was_refused_waits_an_hour_unless_something_else_is_given() {
         let mut attempts = Attempts::default();
         assert_eq!(attempts.permission("d", "a", at(0)), Permission::Write);
-        attempts.refused("d", "a", at(0));
+        attempts.refused("d", "a", "full", at(0));
+        assert_eq!(attempts.why("d"), Some("full"));
         for (gift, second, want) in [
             ("a", 0, Permission::Refused),
             ("a", 3599, Permission::Refused),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What Ready says, and what that means for the others.
-struct Verdict {
+struct Standing {
     holds: Holds,
     reason: Reason,
     message: String,
@@ -36,7 +36,7 @@ enum Then {
     UserMustAct,
 }
 
-impl Verdict {
+impl Standing {
     fn new(holds: Holds, reason: Reason, message: impl Into<String>, then: Then) -> Self {
         Self { holds, reason, message: message.into(), then }
     }
@@ -85,7 +85,7 @@ fn refusal(refused: u64) -> String {
 }
 
 /// Ready, by the first check that fits.
-fn ready(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Verdict {
+fn ready(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Standing {
     deleted(view)
         .or_else(|| needs_user(view))
         .or_else(|| links_expired(view, progress))
@@ -97,15 +97,15 @@ fn ready(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Verdict {
         .unwrap_or_else(|| undelivered(view, schedule, progress))
 }
 
-fn deleted(view: &View<'_>) -> Option<Verdict> {
+fn deleted(view: &View<'_>) -> Option<Standing> {
     let message = "the rollout is being deleted: no device gets a link any more, and those in the twins die at their expiry";
-    view.rollout.deleted.then(|| Verdict::new(Holds::False, Reason::Terminating, message, Then::Rest))
+    view.rollout.deleted.then(|| Standing::new(Holds::False, Reason::Terminating, message, Then::Rest))
 }
 
-fn needs_user(view: &View<'_>) -> Option<Verdict> {
+fn needs_user(view: &View<'_>) -> Option<Standing> {
     let fault =
         view.faults.iter().find(|fault| !(view.rollout.spec.suspend && is_of_the_source(fault.reason)))?;
-    Some(Verdict::new(Holds::False, fault.reason, fault.message.clone(), Then::UserMustAct))
+    Some(Standing::new(Holds::False, fault.reason, fault.message.clone(), Then::UserMustAct))
 }
 
 /// What a suspended rollout does not need.
@@ -113,7 +113,7 @@ fn is_of_the_source(reason: Reason) -> bool {
     reason == Reason::SourceUnavailable
 }
 
-fn links_expired(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
+fn links_expired(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     let expiry = progress.first_expiry.filter(|expiry| *expiry <= view.now)?;
     let why = view
         .disturbances()
@@ -122,11 +122,11 @@ fn links_expired(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
         .map_or_else(String::new, |fault| format!(": {}", fault.message));
     let message =
         format!("the first link in a twin died at {}, before it could be renewed{why}", seconds(expiry));
-    Some(Verdict::new(Holds::False, Reason::LinksExpired, message, Then::Work))
+    Some(Standing::new(Holds::False, Reason::LinksExpired, message, Then::Work))
 }
 
 /// A suspended rollout speaks of the links that devices hold.
-fn suspended(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
+fn suspended(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     if !view.rollout.spec.suspend {
         return None;
     }
@@ -136,30 +136,30 @@ fn suspended(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
         return match former.filter(|former| former.status == "True") {
             Some(former) => carried(view, former),
             None if view.inventory.is_none() || view.delivery.is_some() => None,
-            None => Some(Verdict::new(Holds::False, Reason::Suspended, nothing, Then::Rest)),
+            None => Some(Standing::new(Holds::False, Reason::Suspended, nothing, Then::Rest)),
         };
     };
     let live = held.live == held.devices;
     Some(match held.devices {
-        0 => Verdict::new(Holds::False, Reason::Suspended, nothing, Then::Rest),
+        0 => Standing::new(Holds::False, Reason::Suspended, nothing, Then::Rest),
         devices if live => {
             let message = format!(
                 "{devices} devices hold live links; spec.suspend is true: nobody gets a new revision"
             );
-            Verdict::new(Holds::True, Reason::Delivered, message, Then::Rest)
+            Standing::new(Holds::True, Reason::Delivered, message, Then::Rest)
         }
         devices => {
             let message = format!(
                 "{} of {devices} links in twins open their blob, the others are being renewed",
                 held.live
             );
-            Verdict::new(Holds::False, Reason::Progressing, message, Then::Work)
+            Standing::new(Holds::False, Reason::Progressing, message, Then::Work)
         }
     })
 }
 
 /// What nobody has looked at yet stays as it was said last, for the same revision and the same spec.
-fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<Verdict> {
+fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<Standing> {
     if progress.counted.is_some() && progress.swept {
         return None;
     }
@@ -178,9 +178,9 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     }
     let fault = view.disturbances().into_iter().next();
     Some(match fault {
-        Some(fault) => Verdict::new(Holds::Unknown, fault.reason, fault.message, Then::Work),
+        Some(fault) => Standing::new(Holds::Unknown, fault.reason, fault.message, Then::Work),
         None => {
-            Verdict::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
+            Standing::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
         }
     })
 }
@@ -206,34 +206,34 @@ pub fn same_asset(view: &View<'_>) -> bool {
     before.is_some() && [goal, wanted].into_iter().flatten().all(|sha256| Some(sha256) == before)
 }
 
-fn carried(view: &View<'_>, former: &Condition) -> Option<Verdict> {
+fn carried(view: &View<'_>, former: &Condition) -> Option<Standing> {
     let then = match () {
         () if former.status == "True" => Then::Rest,
         () if is_true(&view.rollout.before.conditions, STALLED) => Then::UserMustAct,
         () => Then::Work,
     };
     let reason = Reason::named(&former.reason)?;
-    Some(Verdict::new(Holds::named(&former.status), reason, former.message.clone(), then))
+    Some(Standing::new(Holds::named(&former.status), reason, former.message.clone(), then))
 }
 
-fn conflicted(progress: &Progress) -> Option<Verdict> {
+fn conflicted(progress: &Progress) -> Option<Standing> {
     let conflicted = progress.round.as_ref().map_or(0, |round| round.conflicted);
     let targeted = progress.counted?.targeted;
     let message = format!(
         "{conflicted} of {targeted} devices hold a link of another BlobRollout in the same twin property and are left alone (see \
          status.failures): narrow one of the targets, or give one of the two another spec.twin.property"
     );
-    (conflicted > 0).then(|| Verdict::new(Holds::False, Reason::Conflicted, message, Then::UserMustAct))
+    (conflicted > 0).then(|| Standing::new(Holds::False, Reason::Conflicted, message, Then::UserMustAct))
 }
 
 /// Where every device refuses it, nothing was delivered.
-fn nobody_takes_it(progress: &Progress) -> Option<Verdict> {
+fn nobody_takes_it(progress: &Progress) -> Option<Standing> {
     let (counted, refused) = (progress.counted?, progress.round.as_ref()?.refused);
     let nobody = refused > 0 && counted.linked == 0;
-    nobody.then(|| Verdict::new(Holds::False, Reason::DevicesRefused, refusal(refused), Then::UserMustAct))
+    nobody.then(|| Standing::new(Holds::False, Reason::DevicesRefused, refusal(refused), Then::UserMustAct))
 }
 
-fn delivered(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
+fn delivered(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     let Counted { targeted, live, .. } = progress.counted?;
     let round = progress.round.as_ref()?;
     if !progress.swept || round.left > 0 || live + round.refused < targeted || view.store_key.is_some() {
@@ -241,17 +241,17 @@ fn delivered(view: &View<'_>, progress: &Progress) -> Option<Verdict> {
     }
     Some(if targeted == 0 {
         let message = "the asset is stored; the target picks no device at present";
-        Verdict::new(Holds::True, Reason::NoDevices, message, Then::Rest)
+        Standing::new(Holds::True, Reason::NoDevices, message, Then::Rest)
     } else {
         let live = live.min(targeted);
         let message = format!("the asset is stored and {live} of {targeted} devices hold a live link to it");
-        Verdict::new(Holds::True, Reason::Delivered, message, Then::Rest)
+        Standing::new(Holds::True, Reason::Delivered, message, Then::Rest)
     })
 }
 
-fn undelivered(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Verdict {
+fn undelivered(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Standing {
     if let Some(fault) = view.disturbances().into_iter().next() {
-        return Verdict::new(Holds::False, fault.reason, fault.message, Then::Work);
+        return Standing::new(Holds::False, fault.reason, fault.message, Then::Work);
     }
     let contested = progress.round.as_ref().map_or(0, |round| round.contested);
     if contested > 0 {
@@ -259,9 +259,9 @@ fn undelivered(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Ver
             "somebody else keeps writing the twin property of {contested} devices right after the operator: find who writes it (see \
              status.failures), or choose another spec.twin.property. The devices are tried again ever more slowly"
         );
-        return Verdict::new(Holds::False, Reason::Contested, message, Then::Work);
+        return Standing::new(Holds::False, Reason::Contested, message, Then::Work);
     }
-    Verdict::new(Holds::False, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
+    Standing::new(Holds::False, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
 }
 
 /// Acknowledged, as far as anything is known about the devices.

@@ -102,7 +102,10 @@ impl<'a> Delivery<'a> {
         let fleet = counted.filter(|done| {
             CountKey { blob: done.key.blob.clone(), ..count_key.clone() }.same_subject(&done.key)
         });
-        let good = policy.links(spec.sas.renew_before).good_prefixes(&goal.blob, now);
+        // Always as for two good windows: parts of a count that are kept must be those that the next attempt asks for.
+        let mut good = policy.links(spec.sas.renew_before).good_prefixes(&goal.blob, now);
+        good.truncate(1);
+        good.extend_from_within(..);
         let room = query::room_for_condition(&twin.property, &twin.reported_property, &goal, &good);
         let parts = target.conditions(room).len();
         let rates = spec.hub.sku.rates(spec.hub.share);

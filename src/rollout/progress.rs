@@ -79,11 +79,14 @@ impl Progress {
                 let wanted = held.filter(|held| held.link.as_ref().is_some_and(wanted));
                 wanted.map(|held| held.devices).sum()
             };
-            let devices = fleet.outcome.holders();
-            let good = number(&|link| links.is_good(link, now));
-            Held { devices, live: number(&live), on_old_link: devices - good }
+            let on_old_link = on_old_link(view).unwrap_or_default();
+            Held { devices: fleet.outcome.holders(), live: number(&live), on_old_link }
         });
-        let last = view.facts.found.sweep.done.as_deref();
+        // What a sweep of other devices has found says nothing about these.
+        let last = view.facts.found.sweep.done.as_deref().filter(|last| {
+            let key = &delivery.sweep_key;
+            (&last.key.target, &last.key.hub, &last.key.property) == (&key.target, &key.hub, &key.property)
+        });
         Self {
             counted,
             held,
@@ -92,6 +95,14 @@ impl Progress {
             first_expiry: first_expiry(view),
         }
     }
+}
+
+/// Devices whose link of the rollout is due for renewal.
+fn on_old_link(view: &View<'_>) -> Option<u64> {
+    let delivery = view.delivery.as_ref()?;
+    let due = |link: Option<&Link>| !link.is_some_and(|link| delivery.links.is_good(link, view.now));
+    let held = delivery.fleet?.outcome.held.iter().filter(|held| due(held.link.as_ref()));
+    Some(held.map(|held| held.devices).sum())
 }
 
 /// The first expiry of any link that a twin may hold: of those that were counted, but for the ones that a sweep has replaced since, and
@@ -104,10 +115,12 @@ fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
         return carried_expiry(view).into_iter().chain(running).min();
     };
     let swept = found.sweep.done.as_ref().filter(|done| done.began >= fleet.began);
-    let replaced = swept.filter(|done| {
+    let replaced = found.sweep.done.as_ref().filter(|done| {
         let same = (&done.key.policy, &done.key.hub, &done.key.target)
             == (&delivery.sweep_key.policy, &delivery.sweep_key.hub, &delivery.sweep_key.target);
-        same && done.outcome.round.left == 0
+        // What was counted since then and is not good is with those who refuse a new one, who are told apart.
+        let refused = done.outcome.round.refused >= on_old_link(view).unwrap_or_default();
+        same && done.outcome.round.left == 0 && (done.began >= fleet.began || refused)
     });
     let counted = match replaced.and_then(|done| done.outcome.round_began) {
         // Whatever was not good when the last round asked for it has been replaced.

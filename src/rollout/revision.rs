@@ -151,7 +151,8 @@ fn shared(rollout: &Rollout, path: &str, blob: &StoredBlob) -> Option<Fault> {
     };
     let message = format!(
         "the blob {} belongs to another live BlobRollout (uid {uid}), which was created later than this one: two clusters share the \
-         path {path}. This one writes nothing any more; delete one of the two, or create it again with another spec.storage.prefix",
+         path {path}. This one writes nothing any more: delete it, or create it again with another spec.storage.prefix; or delete the other one and \
+         the blobs that it has left there",
         blob.name
     );
     later.then(|| Fault::user(Reason::PathShared, message))

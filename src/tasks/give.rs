@@ -28,6 +28,8 @@ impl Sweep<'_> {
             match error {
                 HubError::Cancelled => (),
                 HubError::NotFound => self.note(|tally| tally.round.gone += 1),
+                // What cannot be asked for by its id cannot be written either.
+                HubError::BadRequest { message } => self.note_refusal(device, &message),
                 error if error.follow() == Follow::UserMustAct => self.give_up(hub_fault(&error)),
                 error => self.note_failure(device, &error),
             }
@@ -111,7 +113,10 @@ impl Sweep<'_> {
         match self.attempts().permission(device, &label, now) {
             Permission::Write => (),
             Permission::Refused => {
-                self.note_refusal(device, "the hub refused to change its twin less than an hour ago");
+                let reason = self.attempts().why(device).map(str::to_owned);
+                let reason =
+                    reason.as_deref().unwrap_or("the hub refused to change its twin less than an hour ago");
+                self.note_refusal(device, reason);
                 return Ok(Given::Over);
             }
             // An index that lags names twins that were just written.
@@ -141,7 +146,7 @@ impl Sweep<'_> {
             }
             Err(HubError::PreconditionFailed) => Ok(Given::LookAgain),
             Err(HubError::BadRequest { message } | HubError::TooLarge(message)) => {
-                self.attempts().refused(device, &label, now);
+                self.attempts().refused(device, &label, &message, now);
                 self.note_refusal(device, &message);
                 Ok(Given::Over)
             }
