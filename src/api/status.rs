@@ -63,7 +63,7 @@ pub struct SasStatus {
     /// When the next renewal begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_time: Option<Time>,
-    /// Devices that hold a link of this revision that is not good any more.
+    /// Devices that hold a link of this rollout, of whatever revision, that is due for renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices_on_old_link: Option<i64>,
     /// When the last renewal was done.

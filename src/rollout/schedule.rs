@@ -25,6 +25,8 @@ const IN_FLIGHT_PERIOD: Duration = Duration::from_secs(15);
 const SETTLING_TIME: Duration = Duration::from_mins(10);
 /// Pause before a sweep that has left something is followed by another; doubled with each that does so.
 const RESWEEP_DELAY: Duration = Duration::from_secs(15);
+/// Pause before the same content is stored again.
+const RESTORE_DELAY: Duration = Duration::from_secs(15);
 /// A sweep that runs gets all of the hub's queries but one part in so many, which is for counting.
 const QUERY_PARTS_OF_A_SWEEP: u32 = 4;
 /// Queries that a count takes at most for each condition, with the one of a sweep.
@@ -132,8 +134,14 @@ fn store_due(view: &View<'_>) -> Option<Timestamp> {
     if view.inventory_is_stale() {
         return None;
     }
-    let failure = view.facts.found.store.failure(key);
-    Some(failure.map_or(view.now, |failure| failure.next_attempt(&view.rollout.uid, view.now)))
+    let record = &view.facts.found.store;
+    if let Some(failure) = record.failure(key) {
+        return Some(failure.next_attempt(&view.rollout.uid, view.now));
+    }
+    // Stored a moment ago, and lacking again: somebody removes it, or the service keeps something else than it was given.
+    let content = (&key.sha256, &key.content_type);
+    let again = record.done.as_ref().filter(|done| (&done.key.sha256, &done.key.content_type) == content);
+    Some(again.map_or(view.now, |done| due(done.ended, RESTORE_DELAY, view.now)))
 }
 
 fn store_task(view: &View<'_>) -> Option<Task> {
