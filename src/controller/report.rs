@@ -2,11 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
@@ -20,11 +20,15 @@ use serde_json::json;
 use super::context::Context;
 use crate::{
     api::{
-        BlobRollout, FIELD_MANAGER,
-        conditions::{ACKNOWLEDGED, OURS, READY, STALLED},
+        BlobRollout, BlobRolloutStatus, FIELD_MANAGER,
+        conditions::{ACKNOWLEDGED, OURS, READY, Reason, STALLED},
     },
+    follow::Follow,
     redact::cut,
-    rollout::Plan,
+    rollout::{
+        Plan,
+        fault::{Failure, Fault},
+    },
     time::until,
 };
 
@@ -34,50 +38,82 @@ const NOTE_LIMIT: usize = 1000;
 /// Shortest pause between two reconciles that nothing else asks for.
 const SHORTEST_WAKE: Duration = Duration::from_millis(500);
 
-/// Statuses that could not be written: how often in a row, by the rollout's uid.
+/// Statuses that could not be written, by the rollout's uid.
 #[derive(Default)]
-pub struct Reports(Mutex<HashMap<String, u32>>);
+pub struct Reports(Mutex<HashMap<String, Failure>>);
 
 impl Reports {
-    /// Once more; returns how often in a row by now.
-    pub fn failed(&self, object: &BlobRollout) -> u32 {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = all.entry(object.uid().unwrap_or_default()).or_default();
-        *times = times.saturating_add(1);
-        *times
+    /// When the next attempt to write is due, where the last one has failed.
+    fn next_attempt(&self, uid: &str, now: Timestamp) -> Option<Timestamp> {
+        self.locked().get(uid).map(|failure| failure.next_attempt(uid, now))
+    }
+
+    /// It could not be written once more. Returns when the next attempt is due.
+    fn failed(&self, uid: &str, error: &kube::Error, now: Timestamp) -> Timestamp {
+        let fault =
+            Fault { reason: Reason::Progressing, message: error.to_string(), follow: Follow::TryAgain };
+        let mut all = self.locked();
+        let failure = Failure::after(all.get(uid), fault, now);
+        let at = failure.next_attempt(uid, now);
+        all.insert(uid.to_owned(), failure);
+        at
     }
 
     /// It was written, or the rollout is gone.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.locked().remove(uid);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, Failure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reports `plan`, and says when to come back.
-pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
+/// Reports `plan`, and says when to come back. A status that cannot be written is tried ever more slowly, and holds up nothing else: links
+/// must be renewed all the same.
+pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Action {
+    let (uid, now) = (object.uid().unwrap_or_default(), ctx.options.clock.now());
     let mut before = object.status.clone().unwrap_or_default();
     // Conditions of somebody else are no business of ours, and no difference.
     before.conditions.retain(|condition| OURS.contains(&condition.type_.as_str()));
-    if plan.status != before {
-        let namespace = object.namespace().unwrap_or_default();
-        let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);
-        let status = json!({
-            "apiVersion": BlobRollout::api_version(&()),
-            "kind": BlobRollout::kind(&()),
-            "status": plan.status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
-        for event in transitions(&before.conditions, &plan.status.conditions) {
-            // An Event lost is no reason to fail a reconcile.
-            if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
-                tracing::warn!(%error, "an Event could not be written");
-            }
+    let mut wake = plan.wake;
+    if plan.status == before {
+        ctx.reports.forget(&uid);
+    } else if let Some(at) = ctx.reports.next_attempt(&uid, now).filter(|at| *at > now) {
+        wake = wake.min(at);
+    } else if let Err(error) = write(object, plan, &before, ctx).await {
+        wake = wake.min(ctx.reports.failed(&uid, &error, now));
+        let name = object.name_any();
+        tracing::error!(uid, name, error = &error as &dyn std::error::Error, "a status could not be written");
+    } else {
+        ctx.reports.forget(&uid);
+    }
+    ctx.metrics.reconciled(object, plan);
+    Action::requeue(until(wake, ctx.options.clock.now()).max(SHORTEST_WAKE))
+}
+
+async fn write(
+    object: &BlobRollout,
+    plan: &Plan,
+    before: &BlobRolloutStatus,
+    ctx: &Context,
+) -> Result<(), kube::Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);
+    let status = json!({
+        "apiVersion": BlobRollout::api_version(&()),
+        "kind": BlobRollout::kind(&()),
+        "status": plan.status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
+    for event in transitions(&before.conditions, &plan.status.conditions) {
+        // An Event lost is no reason to fail a reconcile.
+        if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::warn!(%error, "an Event could not be written");
         }
     }
-    ctx.reports.forget(&object.uid().unwrap_or_default());
-    ctx.metrics.reconciled(object, plan);
-    Ok(Action::requeue(until(plan.wake, ctx.options.clock.now()).max(SHORTEST_WAKE)))
+    Ok(())
 }
 
 /// An Event for each condition that says something else than before. That nobody knows yet is no news beside that it is not so.
@@ -109,10 +145,8 @@ fn transitions(before: &[Condition], after: &[Condition]) -> Vec<Event> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::jiff::Timestamp;
-
     use super::*;
-    use crate::api::conditions::{Holds, Reason, Stated, conditions};
+    use crate::api::conditions::{Holds, Stated, conditions};
 
     fn said(say: &[Stated]) -> Vec<Condition> {
         conditions(say, &[], Some(1), Timestamp::UNIX_EPOCH)
