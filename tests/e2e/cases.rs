@@ -63,7 +63,9 @@ async fn a_thousand_long_ids_are_counted_part_by_part_and_a_change_is_acted_on_a
     case.until("longids", |status| status.observed_generation == Some(2)).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     case.until_true("links for the five", async || {
-        ids[..5].iter().all(|id| case.link(id)["uri"].is_string())
+        let desired =
+            |id: &String| case.hub.twin(id).unwrap()["properties"]["desired"]["longids"]["uri"].clone();
+        ids[..5].iter().all(|id| desired(id).is_string())
     })
     .await;
     let status = case.until_said("longids", READY, "True Delivered").await;

@@ -27,7 +27,7 @@ fn refused(case: &Case) -> usize {
 
 #[tokio::test]
 async fn a_status_that_may_not_be_written_is_tried_ever_more_slowly_and_links_live_on() {
-    let case = Case::new("rights").await;
+    let case = Case::new("status-rights").await;
     let devices = case.devices(3);
     let _operator = case.operator().await;
     let mut spec = Case::spec("a");
