@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -31,13 +32,12 @@ use super::{
     unwritten::Unwritten,
 };
 use crate::{
-    api::{BlobRollout, FIELD_MANAGER, conditions::Reason, spec::KeyRef},
+    api::{BlobRollout, FIELD_MANAGER, spec::KeyRef},
     fleet::{Owner, Owners},
-    follow::Follow,
     health::Health,
     hub::registry::HubRegistry,
     metrics::Metrics,
-    rollout::{Rollout, fault::Fault},
+    rollout::Rollout,
     tasks::{self, Tools},
 };
 
@@ -104,11 +104,7 @@ pub async fn run(
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(
             move |object, ctx| bounded(object, ctx, stop.clone()),
-            |object, error, ctx| {
-                let message = error.to_string();
-                let fault = Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain };
-                Action::requeue(fault.wait(ctx.unwritten.failed(&object), &object.name_any()))
-            },
+            |_, never, _| match *never {},
             Arc::clone(&ctx),
         )
         .for_each(|result| {
@@ -277,13 +273,13 @@ async fn bounded(
     object: Arc<BlobRollout>,
     ctx: Arc<Context>,
     stop: CancellationToken,
-) -> Result<Action, kube::Error> {
+) -> Result<Action, Infallible> {
     let too_late = async {
         stop.cancelled().await;
         tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
-        result = reconcile(object, ctx) => return result,
+        action = reconcile(object, ctx) => return Ok(action),
         () = tokio::time::sleep(RECONCILE_TIMEOUT) => {
             tracing::error!("a reconcile took more than {} s and was given up", RECONCILE_TIMEOUT.as_secs());
         }
@@ -293,7 +289,7 @@ async fn bounded(
     Ok(Action::requeue(Duration::from_secs(5)))
 }
 
-fn log(error: Option<ControllerError<kube::Error, watcher::Error>>) {
+fn log(error: Option<ControllerError<Infallible, watcher::Error>>) {
     match error {
         None | Some(ControllerError::ObjectNotFound(_)) => (),
         Some(error) => {

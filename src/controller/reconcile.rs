@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One reconcile of one rollout.
-pub async fn reconcile(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Result<Action, kube::Error> {
+pub async fn reconcile(object: Arc<BlobRollout>, ctx: Arc<Context>) -> Action {
     let rollout = Rollout::of(&object);
     let facts = observe::observe(&object, &rollout, &ctx).await;
     let plan = plan(&rollout, &facts, ctx.options.clock.now());

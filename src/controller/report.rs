@@ -16,7 +16,7 @@ use serde_json::json;
 use super::context::Context;
 use crate::{
     api::{
-        BlobRollout, FIELD_MANAGER,
+        BlobRollout, BlobRolloutStatus, FIELD_MANAGER,
         conditions::{ACKNOWLEDGED, OURS, READY, Reason, STALLED},
     },
     redact::cut,
@@ -30,31 +30,51 @@ const NOTE_LIMIT: usize = 1000;
 /// Shortest pause between two reconciles that nothing else asks for.
 const SHORTEST_WAKE: Duration = Duration::from_millis(500);
 
-/// Reports `plan`, and says when to come back.
-pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Result<Action, kube::Error> {
+/// Reports `plan`, and says when to come back. A status that cannot be written is tried ever more slowly, and holds up nothing else: links
+/// must be renewed all the same.
+pub async fn report(object: &BlobRollout, plan: &Plan, ctx: &Context) -> Action {
+    let (uid, now) = (object.uid().unwrap_or_default(), ctx.options.clock.now());
     let mut before = object.status.clone().unwrap_or_default();
     // Conditions of somebody else are no business of ours, and no difference.
     before.conditions.retain(|condition| OURS.contains(&condition.type_.as_str()));
-    if plan.status != before {
-        let namespace = object.namespace().unwrap_or_default();
-        let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);
-        let status = json!({
-            "apiVersion": BlobRollout::api_version(&()),
-            "kind": BlobRollout::kind(&()),
-            "status": plan.status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
-        for event in transitions(&before.conditions, &plan.status.conditions) {
-            // An Event lost is no reason to fail a reconcile.
-            if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
-                tracing::warn!(%error, "an Event could not be written");
-            }
+    let mut wake = plan.wake;
+    if plan.status == before {
+        ctx.unwritten.forget(&uid);
+    } else if let Some(at) = ctx.unwritten.next_attempt(&uid, now).filter(|at| *at > now) {
+        wake = wake.min(at);
+    } else if let Err(error) = write(object, plan, &before, ctx).await {
+        wake = wake.min(ctx.unwritten.failed(&uid, &error, now));
+        let name = object.name_any();
+        tracing::error!(uid, name, error = &error as &dyn std::error::Error, "a status could not be written");
+    } else {
+        ctx.unwritten.forget(&uid);
+    }
+    ctx.metrics.reconciled(object, plan);
+    Action::requeue(until(wake, ctx.options.clock.now()).max(SHORTEST_WAKE))
+}
+
+async fn write(
+    object: &BlobRollout,
+    plan: &Plan,
+    before: &BlobRolloutStatus,
+    ctx: &Context,
+) -> Result<(), kube::Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<BlobRollout> = Api::namespaced(ctx.client.clone(), &namespace);
+    let status = json!({
+        "apiVersion": BlobRollout::api_version(&()),
+        "kind": BlobRollout::kind(&()),
+        "status": plan.status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch_status(&object.name_any(), &params, &Patch::Apply(status)).await?;
+    for event in transitions(&before.conditions, &plan.status.conditions) {
+        // An Event lost is no reason to fail a reconcile.
+        if let Err(error) = ctx.recorder.publish(&event, &object.object_ref(&())).await {
+            tracing::warn!(%error, "an Event could not be written");
         }
     }
-    ctx.unwritten.forget(&object.uid().unwrap_or_default());
-    ctx.metrics.reconciled(object, plan);
-    Ok(Action::requeue(until(plan.wake, ctx.options.clock.now()).max(SHORTEST_WAKE)))
+    Ok(())
 }
 
 /// An Event for each condition that says something else than before. That nobody knows yet is no news beside that it is not so.
@@ -92,7 +112,7 @@ mod tests {
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Holds, Reason, Stated, conditions};
+    use crate::api::conditions::{Holds, Stated, conditions};
 
     fn conditions_of(stated: &[Stated]) -> Vec<Condition> {
         conditions(stated, &[], Some(1), Timestamp::UNIX_EPOCH)

@@ -71,7 +71,12 @@ impl Supervisor {
                     found.sweeping = Some((key.clone(), tally.clone()));
                 }
                 (Task::Sweep(key, _), _) => found.sweeping = Some((key.clone(), Tally::default())),
-                (Task::Count(..), Reached::Counted(parts, all)) => found.counting = Some((parts.len(), *all)),
+                (Task::Count(key, _), reached) => {
+                    found.count_running = Some(key.clone());
+                    if let Reached::Counted(parts, all) = reached {
+                        found.counting = Some((parts.len(), *all));
+                    }
+                }
                 _ => (),
             }
         }
@@ -226,6 +231,9 @@ fn note(
             found.count.note(key.clone(), began, ended, Err(fault));
         }
         (Task::Sweep(key, _), Ok(Outcome::Swept(tally))) => {
+            if tally.written > 0 {
+                found.written = Some(ended);
+            }
             found.leftovers = if tally.round.left > 0 { found.leftovers.saturating_add(1) } else { 0 };
             found.sweep.note(key.clone(), began, ended, Ok(tally));
         }

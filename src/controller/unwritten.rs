@@ -2,28 +2,44 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use kube::ResourceExt;
+use k8s_openapi::jiff::Timestamp;
 
-use crate::api::BlobRollout;
+use crate::{
+    api::conditions::Reason,
+    follow::Follow,
+    rollout::fault::{Failure, Fault},
+};
 
-/// Statuses that could not be written: how often in a row, by the rollout's uid.
+/// Statuses that could not be written, by the rollout's uid.
 #[derive(Default)]
-pub struct Unwritten(Mutex<HashMap<String, u32>>);
+pub struct Unwritten(Mutex<HashMap<String, Failure>>);
 
 impl Unwritten {
-    /// Once more; returns how often in a row by now.
-    pub fn failed(&self, object: &BlobRollout) -> u32 {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = all.entry(object.uid().unwrap_or_default()).or_default();
-        *times = times.saturating_add(1);
-        *times
+    /// When the next attempt to write is due, where the last one has failed.
+    pub fn next_attempt(&self, uid: &str, now: Timestamp) -> Option<Timestamp> {
+        self.locked().get(uid).map(|failure| failure.next_attempt(uid, now))
+    }
+
+    /// It could not be written once more. Returns when the next attempt is due.
+    pub fn failed(&self, uid: &str, error: &kube::Error, now: Timestamp) -> Timestamp {
+        let fault =
+            Fault { reason: Reason::Progressing, message: error.to_string(), follow: Follow::TryAgain };
+        let mut all = self.locked();
+        let failure = Failure::after(all.get(uid), fault, now);
+        let at = failure.next_attempt(uid, now);
+        all.insert(uid.to_owned(), failure);
+        at
     }
 
     /// It was written, or the rollout is gone.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.locked().remove(uid);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, Failure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -49,10 +49,14 @@ pub struct Found {
     pub count_parts: Option<(CountKey, Vec<Counts>)>,
     /// What the last sweeps did.
     pub sweep: Record<SweepKey, Tally>,
+    /// When the last sweep ended that has written anything.
+    pub written: Option<Timestamp>,
     /// How many sweeps in a row have left something.
     pub leftovers: u32,
     /// The sweep that runs, and what it did so far.
     pub sweeping: Option<(SweepKey, Tally)>,
+    /// What the count that runs is for.
+    pub count_running: Option<CountKey>,
     /// The count that runs: parts done, and all of them.
     pub counting: Option<(usize, usize)>,
     /// The kinds of work that run.

@@ -155,8 +155,9 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         return failure.next_attempt(&view.rollout.uid, now);
     }
     let Some(count) = found.count.done_for(&delivery.count_key) else { return now };
-    let swept = found.sweep.done_for(&delivery.sweep_key);
-    if swept.is_some_and(|swept| swept.ended > count.began && swept.outcome.written > 0) {
+    // One that runs is wanted until it ends, whatever has become of its reason.
+    let runs = found.count_running.as_ref() == Some(&delivery.count_key);
+    if runs || found.written.is_some_and(|written| written > count.began) {
         return now;
     }
     let counts = &count.outcome;

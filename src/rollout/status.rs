@@ -124,7 +124,9 @@ fn reconcile_request(view: &View<'_>) -> Option<String> {
             || delivery.sweep_key.hold;
         counted && swept
     });
-    if listed && delivered { Some(request) } else { before }
+    // Where somebody else keeps his blobs, nothing but the listing is ever tried.
+    let shared = view.choice.shared.is_some();
+    if listed && (delivered || shared) { Some(request) } else { before }
 }
 
 fn devices(view: &View<'_>, progress: &Progress) -> Option<DevicesStatus> {

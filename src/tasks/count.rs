@@ -24,7 +24,10 @@ pub async fn count(
     let mut parts = input.counted;
     parts.truncate(conditions.len());
     for condition in conditions.iter().skip(parts.len()) {
-        let part = part(&hub, key, condition).await.map_err(|error| hub_fault(&error))?;
+        let part = assignment.cancel.run_until_cancelled(part(&hub, key, condition)).await;
+        // What nobody wants any more takes no queries from what is wanted.
+        let Some(part) = part else { break };
+        let part = part.map_err(|error| hub_fault(&error))?;
         parts.push(part);
         assignment.reached.send_replace(Reached::Counted(parts.clone(), conditions.len()));
     }

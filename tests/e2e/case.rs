@@ -4,44 +4,50 @@ use std::{
     future::Future,
     path::PathBuf,
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use blobrollout::api::{BlobRollout, BlobRolloutStatus};
+use blobrollout::{
+    api::{BlobRollout, BlobRolloutStatus},
+    storage::link::Link,
+};
 use iothub_emulator::{Emulator, Settings};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Secret},
+    jiff::Timestamp,
+};
 use kube::{
     Api,
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use standins::{Account, Guarded, Signal};
+use standins::Account;
 use tempfile::TempDir;
 
-use crate::shared::{Shared, chart, shared};
+use crate::{
+    operator::Operator,
+    shared::{Shared, chart, shared},
+};
 
 /// How long a condition may take to come true. Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_millis(100);
+pub const PATIENCE: Duration = Duration::from_secs(90);
+/// Pause between two looks.
+pub const LOOK: Duration = Duration::from_millis(100);
 
 /// One case.
 pub struct Case {
     pub shared: &'static Shared,
     pub namespace: String,
     pub client: kube::Client,
-    pub hub: Emulator,
+    pub hub: Arc<Emulator>,
     pub account: Account,
     pub folder: TempDir,
     scope: &'static str,
     started: AtomicU32,
-}
-
-/// A running operator. Dropping it kills it.
-pub struct Operator {
-    process: Guarded,
-    kubeconfig: PathBuf,
-    log: PathBuf,
 }
 
 impl Case {
@@ -58,13 +64,29 @@ impl Case {
     /// The same with the chart's value `scope`. An operator of the scope `cluster` wants stand-ins of its own: it acts on everybody's
     /// rollouts.
     pub async fn installed(scope: &'static str, shared: &'static Shared, name: &str, hub: Emulator) -> Self {
+        let account = shared.azurite.fresh_account().unwrap();
+        Self::install(scope, shared, name, Arc::new(hub), account).await
+    }
+
+    /// The same namespace in another cluster, with the same hub and storage account.
+    pub async fn in_cluster(&self, shared: &'static Shared) -> Self {
+        Self::install(self.scope, shared, &self.namespace, Arc::clone(&self.hub), self.account.clone()).await
+    }
+
+    async fn install(
+        scope: &'static str,
+        shared: &'static Shared,
+        name: &str,
+        hub: Arc<Emulator>,
+        account: Account,
+    ) -> Self {
         let client = shared.control_plane.client().unwrap();
         let case = Self {
             shared,
             namespace: name.to_owned(),
             client,
             hub,
-            account: shared.azurite.fresh_account().unwrap(),
+            account,
             folder: tempfile::tempdir().unwrap(),
             scope,
             started: AtomicU32::new(0),
@@ -128,7 +150,7 @@ impl Case {
             command.args(["--namespace", &self.namespace]);
         }
         command.env("KUBECONFIG", &kubeconfig).env("SSL_CERT_FILE", self.ca_file()).env("RUST_LOG", levels);
-        Operator { process: Guarded::spawn(&command, &log, None).unwrap(), kubeconfig, log }
+        Operator::start(&command, kubeconfig, log)
     }
 
     /// Runs kubectl, which must succeed.
@@ -152,6 +174,12 @@ impl Case {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"asset": text}});
         api.patch(name, &PatchParams::apply("case").force(), &Patch::Apply(&map)).await.unwrap();
+    }
+
+    /// Sets an annotation of a rollout.
+    pub async fn annotate(&self, name: &str, annotation: &str, value: &str) {
+        let patch = json!({"metadata": {"annotations": {annotation: value}}});
+        self.rollouts().patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 
     /// The rollouts of the namespace.
@@ -204,6 +232,26 @@ impl Case {
     /// What a device's twin desires under `configurationBlob`.
     pub fn link(&self, device: &str) -> Value {
         self.hub.twin(device).unwrap()["properties"]["desired"]["configurationBlob"].clone()
+    }
+
+    /// The links under `property` of these devices' twins; a device that has none fails the test.
+    pub fn links(&self, devices: &[String], property: &str) -> Vec<Link> {
+        let link = |device: &String| {
+            let uri = &self.hub.twin(device).unwrap()["properties"]["desired"][property]["uri"];
+            Link::parse(uri.as_str().unwrap_or_default()).unwrap_or_else(|| panic!("{device} holds {uri}"))
+        };
+        devices.iter().map(link).collect()
+    }
+
+    /// When the first of the links under `configurationBlob` dies.
+    pub fn first_expiry(&self, devices: &[String]) -> Timestamp {
+        let links = self.links(devices, "configurationBlob");
+        links.iter().map(Link::expiry).min().unwrap()
+    }
+
+    /// How many desired writes all twins have seen.
+    pub fn twin_writes(&self) -> u64 {
+        self.hub.desired_writes().values().sum()
     }
 
     /// What a link leads to, with its Content-Type.
@@ -276,55 +324,4 @@ impl Case {
 pub fn said(status: &BlobRolloutStatus, kind: &str) -> String {
     let found = status.conditions.iter().find(|condition| condition.type_ == kind);
     found.map_or_else(String::new, |found| format!("{} {}", found.status, found.reason))
-}
-
-impl Operator {
-    /// The token that it shows the API server.
-    pub fn token(&self) -> String {
-        let kubeconfig = std::fs::read_to_string(&self.kubeconfig).unwrap();
-        let token = kubeconfig.split("\"token\":").nth(1).or(kubeconfig.split("token:").nth(1)).unwrap();
-        token.trim().trim_start_matches('"').split(['"', '\n', ' ']).next().unwrap().to_owned()
-    }
-
-    /// What it is started with, as everybody on the machine can see.
-    pub fn command_line(&self) -> String {
-        std::fs::read_to_string(format!("/proc/{}/cmdline", self.process.pid())).unwrap().replace('\0', " ")
-    }
-
-    /// Its address for probes and metrics, which it logs when it starts.
-    pub async fn health_address(&self) -> String {
-        let begun = Instant::now();
-        loop {
-            let log = std::fs::read_to_string(&self.log).unwrap();
-            if let Some((_, told)) = log.split_once("health_address") {
-                // `health_address=1.2.3.4:5` in text, `"health_address":"1.2.3.4:5"` in JSON.
-                let told = told.trim_start_matches(|c: char| !c.is_ascii_digit());
-                return told
-                    .split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
-                    .next()
-                    .unwrap()
-                    .to_owned();
-            }
-            assert!(begun.elapsed() < PATIENCE, "it does not tell its address:\n{log}");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// What it answers under `/metrics`.
-    pub async fn metrics(&self) -> String {
-        let url = format!("http://{}/metrics", self.health_address().await);
-        reqwest::get(url).await.unwrap().error_for_status().unwrap().text().await.unwrap()
-    }
-
-    /// Kills it as a crash would, and waits until it is gone.
-    pub async fn kill(mut self) {
-        self.process.signal(Signal::Kill);
-        self.process.wait().await;
-    }
-
-    /// Asks it to stop, and returns its exit code.
-    pub async fn stop(mut self) -> i32 {
-        self.process.signal(Signal::Terminate);
-        self.process.wait().await
-    }
 }

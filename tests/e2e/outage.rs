@@ -5,55 +5,8 @@ use blobrollout::api::{
     conditions::{ACKNOWLEDGED, READY, RECONCILING, STALLED},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
 use crate::case::{Case, said};
-
-/// A port that leads to another one while it is open; closed, it ends every connection.
-struct Door {
-    port: u16,
-    open: watch::Sender<bool>,
-}
-
-impl Door {
-    /// An open one that leads to the port `to`.
-    async fn to(to: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (open, seen) = watch::channel(true);
-        tokio::spawn(async move {
-            while let Ok((inside, _)) = listener.accept().await {
-                tokio::spawn(pass(inside, to, seen.clone()));
-            }
-        });
-        Self { port, open }
-    }
-
-    fn set(&self, open: bool) {
-        self.open.send_replace(open);
-    }
-}
-
-/// Passes on what comes until the door closes.
-async fn pass(mut inside: TcpStream, to: u16, mut open: watch::Receiver<bool>) {
-    if !*open.borrow_and_update() {
-        return;
-    }
-    let mut outside = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
-    tokio::select! {
-        _ = copy_bidirectional(&mut inside, &mut outside) => (),
-        _ = open.wait_for(|open| !open) => (),
-    }
-}
-
-/// The port of Azurite.
-fn storage_port(case: &Case) -> u16 {
-    case.shared.azurite.endpoint().rsplit_once(':').unwrap().1.parse().unwrap()
-}
 
 /// A spec in a property of its own, so that rollouts of one test do not stand in each other's way, with Secrets of its own.
 fn spec(text: &str, property: &str, storage: &str, hub: &str) -> Value {
@@ -64,9 +17,9 @@ fn spec(text: &str, property: &str, storage: &str, hub: &str) -> Value {
     spec
 }
 
-/// Whether the rollout waits for a service, and nobody is called.
-fn waits(status: &BlobRolloutStatus, reason: &str) -> bool {
-    said(status, RECONCILING) == format!("True {reason}") && said(status, STALLED).is_empty()
+/// Whether a service is away, and nobody is called. The condition has the name of the reason.
+fn is_away(status: &BlobRolloutStatus, reason: &str) -> bool {
+    said(status, reason) == format!("True {reason}") && said(status, STALLED).is_empty()
 }
 
 fn message<'a>(status: &'a BlobRolloutStatus, kind: &str) -> &'a str {
@@ -78,13 +31,7 @@ fn message<'a>(status: &'a BlobRolloutStatus, kind: &str) -> &'a str {
 async fn what_is_held_up_by_a_service_goes_on_when_that_is_back() {
     let case = Case::new("outage").await;
     let devices = case.devices(2);
-    let (to_storage, to_hub) = (storage_port(&case), case.hub.https_port());
-    let (storage, hub) = (Door::to(to_storage).await, Door::to(to_hub).await);
-    let through =
-        |text: String, from: u16, door: &Door| text.replace(&format!(":{from}"), &format!(":{}", door.port));
-    case.secret("storage-door", &through(case.account.connection_string(), to_storage, &storage)).await;
-    let connection = case.hub.policy_connection_string("service").unwrap();
-    case.secret("hub-door", &through(connection, to_hub, &hub)).await;
+    let (storage, hub) = (case.storage_door().await, case.hub_door().await);
     let rollouts = [
         ("storage", "storage-door", "blobrollout-hub", "StorageUnavailable", "storage cannot be reached"),
         ("hub", "blobrollout-storage", "hub-door", "HubUnavailable", "the IoT Hub cannot be reached"),
@@ -102,14 +49,20 @@ async fn what_is_held_up_by_a_service_goes_on_when_that_is_back() {
     }
     // What is delivered stays so while a service is away.
     storage.set(false);
-    let status = case.until("storage", |status| waits(status, "StorageUnavailable")).await;
+    let status = case.until("storage", |status| is_away(status, "StorageUnavailable")).await;
     assert_eq!(said(&status, READY), "True Delivered", "{status:#?}");
+    assert_eq!(said(&status, RECONCILING), "", "{status:#?}");
     // What is new is not: devices hold the revision before.
     hub.set(false);
     apply("second").await;
     for (name, _, _, reason, words) in rollouts {
-        let status =
-            case.until(name, |status| status.observed_generation == Some(2) && waits(status, reason)).await;
+        let status = case
+            .until(name, |status| {
+                status.observed_generation == Some(2)
+                    && is_away(status, reason)
+                    && said(status, RECONCILING) == format!("True {reason}")
+            })
+            .await;
         assert!(message(&status, RECONCILING).contains(words), "{status:#?}");
         assert_eq!(said(&status, READY), format!("False {reason}"), "{status:#?}");
         assert_eq!(said(&status, ACKNOWLEDGED), "False Pending", "{status:#?}");
@@ -121,9 +74,10 @@ async fn what_is_held_up_by_a_service_goes_on_when_that_is_back() {
     .await;
     storage.set(true);
     hub.set(true);
-    for (name, ..) in rollouts {
+    for (name, _, _, reason, _) in rollouts {
         let status = case.until_said(name, READY, "True Delivered").await;
         assert_eq!(status.observed_generation, Some(2), "nobody has changed it");
+        assert_eq!((said(&status, reason), said(&status, RECONCILING)), (String::new(), String::new()));
         for device in &devices {
             let link = case.hub.twin(device).unwrap()["properties"]["desired"][name]["uri"].clone();
             assert_eq!(case.download(link.as_str().unwrap()).await.0, "second");

@@ -101,7 +101,7 @@ async fn it_ends_in_time_while_it_waits_for_a_hub_that_says_nothing() {
     spec["hub"]["connectionStringSecretRef"]["name"] = json!("silent");
     case.apply("waits", &spec).await;
     // It says what it is at before that has come to an end.
-    case.until_said("waits", READY, "False Observing").await;
+    case.until_said("waits", READY, "False Progressing").await;
     // Far less than the 30 seconds that the chart gives it.
     let ended = tokio::time::timeout(Duration::from_secs(20), operator.stop()).await;
     assert_eq!(ended.ok(), Some(0), "{}", case.logs());

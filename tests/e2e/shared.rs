@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 pub struct Shared {
     pub toolchain: Toolchain,
     pub control_plane: ControlPlane,
-    pub azurite: Azurite,
+    pub azurite: &'static Azurite,
 }
 
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
@@ -29,17 +29,27 @@ pub async fn own() -> &'static Shared {
     Box::leak(Box::new(start().await))
 }
 
+/// Starts another cluster beside the first one's Azurite.
+pub async fn another_cluster(first: &'static Shared) -> &'static Shared {
+    let control_plane = cluster(&first.toolchain).await;
+    Box::leak(Box::new(Shared { toolchain: first.toolchain.clone(), control_plane, azurite: first.azurite }))
+}
+
 async fn start() -> Shared {
     let toolchain = Toolchain::locate_or_build().await.unwrap();
-    let (control_plane, azurite) = tokio::try_join!(
-        ControlPlane::start(&toolchain),
-        Azurite::start(&toolchain, AzuriteOptions { https: true })
-    )
-    .unwrap();
+    let azurite = Azurite::start(&toolchain, AzuriteOptions { https: true });
+    let (control_plane, azurite) = tokio::join!(cluster(&toolchain), azurite);
+    let azurite = Box::leak(Box::new(azurite.unwrap()));
+    Shared { toolchain, control_plane, azurite }
+}
+
+/// A control plane that knows `BlobRollout`s.
+async fn cluster(toolchain: &Toolchain) -> ControlPlane {
+    let control_plane = ControlPlane::start(toolchain).await.unwrap();
     let crd = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/blobrollouts.blobrollout.dev.yaml");
     let crd = std::fs::read_to_string(crd).unwrap();
     control_plane.apply(&crd, &[]).await.unwrap().success("applying the CRD").unwrap();
     let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd/blobrollouts.blobrollout.dev"];
     control_plane.kubectl(&wait).await.unwrap().success("waiting for the CRD").unwrap();
-    Shared { toolchain, control_plane, azurite }
+    control_plane
 }

@@ -34,6 +34,10 @@ pub enum Signal {
     Terminate,
     /// End at once.
     Kill,
+    /// Stand still, as a machine that is out of memory or asleep does.
+    Stop,
+    /// Go on after that.
+    Continue,
 }
 
 impl Guarded {
@@ -101,6 +105,8 @@ impl Guarded {
             let name = match signal {
                 Signal::Terminate => "TERM",
                 Signal::Kill => "KILL",
+                Signal::Stop => "STOP",
+                Signal::Continue => "CONT",
             };
             // A watchdog that does not listen any more has seen the program end.
             let _ = writeln!(orders, "{name}");
