@@ -7,6 +7,7 @@ pub mod assignment;
 pub mod conditions;
 pub mod facts;
 pub mod fault;
+pub mod found;
 pub mod guard;
 pub mod links;
 pub mod plan;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    facts::{Done, Facts},
+    facts::Facts,
     fault::Fault,
+    found::Done,
     guard::{Guard, guard},
     links::{LinkPolicy, Links},
     plan::Rollout,
