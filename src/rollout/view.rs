@@ -100,12 +100,11 @@ impl<'a> View<'a> {
             storage: settings.clone(),
             request: rollout.reconcile_request.clone(),
         });
-        // A listing that was asked for again still tells of the same blobs.
+        // A listing with another key, or that was asked for again, still tells of the same blobs: without it nobody would say that the
+        // links of a former key are dead.
         let listed = facts.found.inventory.done.as_deref();
-        let inventory = inventory_key.as_ref().zip(listed).and_then(|(key, listed)| {
-            let same = InventoryKey { request: listed.key.request.clone(), ..key.clone() } == listed.key;
-            same.then_some(listed)
-        });
+        let inventory =
+            listed.filter(|listed| inventory_key.as_ref().is_some_and(|key| key.same_blobs(&listed.key)));
         let mut view = Self {
             rollout,
             facts,

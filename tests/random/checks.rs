@@ -53,7 +53,6 @@ struct Watch {
 struct Given {
     goal: Goal,
     expiry: Timestamp,
-    key: usize,
     property: Option<Value>,
 }
 
@@ -216,7 +215,7 @@ pub fn written(world: &mut World, gift: &Gift<'_>) {
     }
     // Its index does not show at once what was written.
     watch.counted &= world.hub.lag == 0;
-    watch.ours = Some(Given { goal: (*goal).clone(), expiry: gift.expiry, key: world.api.key, property });
+    watch.ours = Some(Given { goal: (*goal).clone(), expiry: gift.expiry, property });
     world.twin_writes += 1;
 }
 
@@ -232,6 +231,7 @@ pub fn reported(world: &World, operator: usize, status: &BlobRolloutStatus) {
     }
     let Ok(target) = &world.spec.target else { panic!("N1: Ready with a target that cannot be read") };
     let wanted = world.spec.source.as_ref().ok().and_then(|source| world.api.read(source).ok());
+    let links = world.links();
     for (id, watch) in &world.checks.devices {
         let Some(device) = world.hub.devices.get(id).filter(|device| picks(target, id, device)) else {
             continue;
@@ -239,13 +239,20 @@ pub fn reported(world: &World, operator: usize, status: &BlobRolloutStatus) {
         if !watch.counted || watch.excused > world.elapsed {
             continue;
         }
-        let live = watch.ours.as_ref().filter(|ours| ours.expiry > world.now() && ours.key == world.api.key);
+        let live = device.link().filter(|link| links.is_genuine(link) && link.expiry() > world.now());
         if world.spec.suspend {
             assert!(watch.ours.is_none() || live.is_some(), "N1: Ready, and {id} holds a dead link");
             continue;
         }
-        let right = live
-            .is_some_and(|ours| wanted.as_ref().is_none_or(|asset| ours.goal.name.ends_with(&asset.sha256)));
-        assert!(right, "N1: Ready, and {id} holds {:?}", device.uri());
+        let right = live.is_some_and(|link| {
+            wanted.as_ref().is_none_or(|asset| link.blob().as_str().ends_with(&asset.sha256))
+        });
+        assert!(
+            right,
+            "N1: {} says {:?}, and {id} holds {:?}",
+            operator.name,
+            status.conditions,
+            device.uri()
+        );
     }
 }

@@ -288,7 +288,7 @@ fn clock(world: &mut World) {
         _ => {
             let time = world.random.between(MINUTE, 3 * HOUR);
             world.say(|| format!("nobody does anything for {} minutes", time / MINUTE));
-            world.advance(time);
+            world.stand_still(time);
         }
     }
     world.say(|| format!("the clock is {} minutes off", world.offset / MINUTE));

@@ -203,6 +203,15 @@ fn reconcile(world: &mut World, n: usize) {
         found,
     };
     let plan = plan(&rollout, &facts, now);
+    if std::env::var("DBG").is_ok() {
+        let v = blobrollout::rollout::view::View::of(&rollout, &facts, now);
+        eprintln!(
+            "{now} DBG key {} progress {:?} {:?}",
+            world.api.key,
+            blobrollout::rollout::progress::Progress::of(&v),
+            plan.status.conditions.first()
+        );
+    }
     supervise(world, n, &plan);
     report(world, n, &object, &plan);
     let wake = until(plan.wake, now).max(SHORTEST_WAKE);

@@ -1,6 +1,10 @@
 //! The world: everything that is there, and how time passes in it.
 
-use blobrollout::rollout::{Rollout, validate::Validated};
+use blobrollout::rollout::{
+    Rollout,
+    links::{LinkPolicy, Links},
+    validate::Validated,
+};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -8,7 +12,7 @@ use crate::{
     checks::{self, Checks},
     hub::{Device, Hub},
     object::Api,
-    operator::Operator,
+    operator::{Operator, SKEW},
     random::Random,
     storage::Storage,
 };
@@ -96,6 +100,20 @@ impl World {
         Timestamp::from_millisecond(BEGIN * 1000 + self.elapsed + self.offset).unwrap()
     }
 
+    /// The links that are to be in the twins.
+    pub fn links(&self) -> Links {
+        let rollout = Rollout::of(&self.api.object);
+        let policy = LinkPolicy {
+            uid: rollout.uid,
+            account: self.api.account(),
+            container: "rollouts".into(),
+            lifetime: rollout.spec.sas.lifetime,
+            renew_request: rollout.renew_request,
+            skew: SKEW,
+        };
+        policy.links(rollout.spec.sas.renew_before)
+    }
+
     /// Tells a step, where somebody listens.
     pub fn say(&self, what: impl FnOnce() -> String) {
         if self.told {
@@ -103,11 +121,18 @@ impl World {
         }
     }
 
-    /// Time passes, and nobody does anything.
+    /// Time passes.
     pub fn advance(&mut self, milliseconds: i64) {
         self.elapsed += milliseconds;
         self.hub.catch_up(self.elapsed);
         checks::time_passed(self);
+    }
+
+    /// Time passes, and operators get none of it.
+    pub fn stand_still(&mut self, milliseconds: i64) {
+        self.elapsed += milliseconds;
+        checks::disturbed(self, true);
+        self.advance(0);
     }
 
     /// One operator does one thing; false where none has anything to do.
