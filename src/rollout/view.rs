@@ -258,15 +258,16 @@ impl<'a> View<'a> {
         read.into_iter().flatten().chain(failed).filter(|fault| !fault.needs_user()).cloned().collect()
     }
 
-    /// Whether the last listing is older than something that was stored or seen in a twin since.
+    /// Whether the last listing is older than something that was stored or seen in a twin since. Times in the future come from a clock
+    /// that was set back: no listing would ever be later, and one after the other would be made.
     pub fn inventory_is_stale(&self) -> bool {
-        let Some(listed) = self.inventory else { return true };
+        let Some(listed) = self.inventory.filter(|listed| listed.began <= self.now) else { return true };
         let found = &self.facts.found;
         let stored = found.store.done.as_ref().map(|done| done.ended);
         let failed = found.store.failed.as_ref().map(|failed| failed.failure.at);
         let seen =
             found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
-        [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began)
+        [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began && at <= self.now)
     }
 
     /// What a count starts with.
