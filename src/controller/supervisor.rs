@@ -16,12 +16,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     api::{BlobRollout, conditions::Reason},
     clock::Clock,
-    fleet::{Tally, attempts::Attempts},
+    fleet::attempts::Attempts,
     follow::Follow,
     redact::redact,
     rollout::{
-        facts::Found,
         fault::Fault,
+        found::Found,
         schedule::may_go_on,
         task::{Kind, Task},
     },
@@ -65,20 +65,7 @@ impl Supervisor {
         let Some(entry) = all.get(uid) else { return Found::default() };
         let mut found = entry.found.clone();
         for running in entry.running.values() {
-            found.running.push(running.task.kind());
-            match (&running.task, &*running.reached.borrow()) {
-                (Task::Sweep(key, _), Reached::Swept(tally)) => {
-                    found.sweeping = Some((key.clone(), tally.clone()));
-                }
-                (Task::Sweep(key, _), _) => found.sweeping = Some((key.clone(), Tally::default())),
-                (Task::Count(key, _), reached) => {
-                    found.count_running = Some(key.clone());
-                    if let Reached::Counted(parts, all) = reached {
-                        found.counting = Some((parts.len(), *all));
-                    }
-                }
-                _ => (),
-            }
+            found.running(&running.task, &running.reached.borrow());
         }
         found
     }
@@ -151,7 +138,7 @@ impl Supervisor {
         let Some(entry) = all.get_mut(uid).filter(|_| !token.is_cancelled()) else { return false };
         entry.running.remove(&task.kind());
         log(uid, task, &outcome);
-        note(&mut entry.found, task, began, ended, outcome, reached);
+        entry.found.note(task, began, ended, outcome, reached);
         true
     }
 
@@ -197,50 +184,6 @@ impl Supervisor {
     fn locked(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
         // A panic elsewhere leaves plain data behind, which the next reconcile replaces.
         self.rollouts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Notes what a task has left.
-fn note(
-    found: &mut Found,
-    task: &Task,
-    began: Timestamp,
-    ended: Timestamp,
-    outcome: Result<Outcome, Fault>,
-    reached: Reached,
-) {
-    match (task, outcome) {
-        (Task::Inventory(key), Ok(Outcome::Listed(blobs))) => {
-            found.inventory.note(key.clone(), began, ended, Ok(blobs));
-        }
-        (Task::Inventory(key), Err(fault)) => found.inventory.note(key.clone(), began, ended, Err(fault)),
-        (Task::Store(key, _), Ok(_)) => found.store.note(key.clone(), began, ended, Ok(())),
-        (Task::Store(key, _), Err(fault)) => found.store.note(key.clone(), began, ended, Err(fault)),
-        (Task::Count(key, _), Ok(Outcome::Counted(counts))) => {
-            let before = found.count.done.as_ref().filter(|before| before.key.same_subject(key));
-            if before.is_none_or(|before| !before.outcome.is_as_far_as(&counts, &key.blob)) {
-                found.count_changed = Some(ended);
-            }
-            found.count_parts = None;
-            found.count.note(key.clone(), began, ended, Ok(counts));
-        }
-        (Task::Count(key, _), Err(fault)) => {
-            if let Reached::Counted(parts, _) = reached {
-                found.count_parts = Some((key.clone(), parts));
-            }
-            found.count.note(key.clone(), began, ended, Err(fault));
-        }
-        (Task::Sweep(key, _), Ok(Outcome::Swept(tally))) => {
-            if tally.written > 0 {
-                found.written = Some(ended);
-            }
-            found.leftovers = if tally.round.left > 0 { found.leftovers.saturating_add(1) } else { 0 };
-            found.sweep.note(key.clone(), began, ended, Ok(tally));
-        }
-        (Task::Sweep(key, _), Err(fault)) => found.sweep.note(key.clone(), began, ended, Err(fault)),
-        (task, Ok(outcome)) => {
-            tracing::error!(?outcome, kind = ?task.kind(), "a task has left what is not its own");
-        }
     }
 }
 

@@ -187,8 +187,13 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
 
 /// What a look at the fleet has found holds until the next one.
 fn rests_on_the_fleet(reason: &str) -> bool {
-    let found =
-        [Reason::Conflicted, Reason::DevicesRefused, Reason::TooManyDevices, Reason::LifetimeTooShort];
+    let found = [
+        Reason::Conflicted,
+        Reason::DevicesRefused,
+        Reason::TooManyDevices,
+        Reason::LifetimeTooShort,
+        Reason::QueryRefused,
+    ];
     found.iter().any(|found| found.as_str() == reason)
 }
 

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
-    facts::{Done, Facts},
+    facts::Facts,
+    found::Done,
     guard::{Guard, guard},
     links::{LinkPolicy, Links},
     object::Rollout,

@@ -9,6 +9,7 @@ pub mod conditions;
 pub mod delivery;
 pub mod facts;
 pub mod fault;
+pub mod found;
 pub mod guard;
 pub mod links;
 pub mod object;

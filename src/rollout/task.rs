@@ -47,6 +47,15 @@ pub struct InventoryKey {
     pub request: Option<String>,
 }
 
+impl InventoryKey {
+    /// Whether a listing for `other` tells of the same blobs: neither the account's key nor a request changes what is there.
+    pub fn same_blobs(&self, other: &Self) -> bool {
+        self.account.is_same_place(&other.account)
+            && (&self.storage.container, &self.storage.path)
+                == (&other.storage.container, &other.storage.path)
+    }
+}
+
 /// What is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreKey {

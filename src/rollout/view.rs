@@ -5,8 +5,9 @@ use k8s_openapi::jiff::Timestamp;
 use super::{
     asset::Asset,
     delivery::{Delivery, Place},
-    facts::{Done, Facts},
+    facts::Facts,
     fault::Fault,
+    found::Done,
     object::Rollout,
     revision::{Choice, choose},
     task::{InventoryKey, StoreKey},
@@ -71,12 +72,11 @@ impl<'a> View<'a> {
             storage: settings.clone(),
             request: rollout.reconcile_request.clone(),
         });
-        // A listing that was asked for again still tells of the same blobs.
+        // A listing with another key, or that was asked for again, still tells of the same blobs: without it nobody would say that the
+        // links of a former key are dead.
         let listed = facts.found.inventory.done.as_deref();
-        let inventory = inventory_key.as_ref().zip(listed).and_then(|(key, listed)| {
-            let same = InventoryKey { request: listed.key.request.clone(), ..key.clone() } == listed.key;
-            same.then_some(listed)
-        });
+        let inventory =
+            listed.filter(|listed| inventory_key.as_ref().is_some_and(|key| key.same_blobs(&listed.key)));
         let mut view = Self {
             rollout,
             facts,
@@ -156,15 +156,16 @@ impl<'a> View<'a> {
         read.into_iter().flatten().chain(failed).filter(|fault| !fault.needs_user()).cloned().collect()
     }
 
-    /// Whether the last listing is older than something that was stored or seen in a twin since.
+    /// Whether the last listing is older than something that was stored or seen in a twin since. Times in the future come from a clock
+    /// that was set back: no listing would ever be later, and one after the other would be made.
     pub fn inventory_is_stale(&self) -> bool {
-        let Some(listed) = self.inventory else { return true };
+        let Some(listed) = self.inventory.filter(|listed| listed.began <= self.now) else { return true };
         let found = &self.facts.found;
         let stored = found.store.done.as_ref().map(|done| done.ended);
         let failed = found.store.failed.as_ref().map(|failed| failed.failure.at);
         let seen =
             found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
-        [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began)
+        [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began && at <= self.now)
     }
 }
 

@@ -107,6 +107,11 @@ impl StorageAccount {
         Ok(Self { key: AccountKey::new(name, key), endpoint })
     }
 
+    /// Whether `other` holds the same blobs, whatever key opens them.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.key.account() == other.key.account()
+    }
+
     /// The account's name and key.
     pub fn key(&self) -> &AccountKey {
         &self.key

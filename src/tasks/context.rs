@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{BlobRollout, conditions::Reason},
     clock::Clock,
-    fleet::{Counts, Owners, Tally, attempts::Attempts},
+    fleet::{Owners, attempts::Attempts},
     hub::{error::HubError, registry::HubRegistry},
     metrics::Metrics,
-    rollout::fault::Fault,
-    storage::{StoreError, StoredBlob},
+    rollout::{fault::Fault, found::Reached},
+    storage::StoreError,
 };
 
 /// What all tasks share.
@@ -44,31 +44,6 @@ pub struct Assignment {
     pub reached: watch::Sender<Reached>,
     /// What became of the last attempts to write devices of the rollout.
     pub attempts: Arc<Mutex<Attempts>>,
-}
-
-/// How far a task is.
-#[derive(Clone, Debug, Default)]
-pub enum Reached {
-    /// It has just begun.
-    #[default]
-    Nothing,
-    /// What was counted so far, part by part, and how many parts there are.
-    Counted(Vec<Counts>, usize),
-    /// What was swept so far.
-    Swept(Tally),
-}
-
-/// What came of a task.
-#[derive(Debug)]
-pub enum Outcome {
-    /// The rollout's blobs.
-    Listed(Vec<StoredBlob>),
-    /// It is stored.
-    Stored,
-    /// How far the fleet is.
-    Counted(Counts),
-    /// What was done.
-    Swept(Tally),
 }
 
 /// What an error of blob storage means for a rollout.

@@ -2,12 +2,13 @@
 //!
 //! A target by ids takes many queries, and a small hub allows few. What an attempt has counted is kept for the next one, part by part.
 
-use super::context::{Assignment, Reached, Tools, hub_fault};
+use super::context::{Assignment, Tools, hub_fault};
 use crate::{
     fleet::{Counts, FailureSample, counts, query, tally::SAMPLES},
     hub::{client::HubClient, error::HubError, limiter::Urgency},
     rollout::{
         fault::Fault,
+        found::Reached,
         task::{CountInput, CountKey},
     },
 };

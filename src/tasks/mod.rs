@@ -14,5 +14,6 @@ pub mod store;
 pub mod sweep;
 mod takeover;
 
-pub use context::{Assignment, Outcome, Reached, Tools};
+pub use crate::rollout::found::{Outcome, Reached};
+pub use context::{Assignment, Tools};
 pub use run::run;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    context::{Assignment, Outcome, Tools},
+    context::{Assignment, Tools},
     count, inventory, store, sweep,
 };
-use crate::rollout::{fault::Fault, task::Task};
+use crate::rollout::{fault::Fault, found::Outcome, task::Task};
 
 /// Does `task`.
 pub async fn run(task: Task, assignment: Assignment, tools: Arc<Tools>) -> Result<Outcome, Fault> {

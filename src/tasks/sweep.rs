@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     conflicts::Conflicts,
-    context::{Assignment, Reached, Tools, hub_fault, storage_fault},
+    context::{Assignment, Tools, hub_fault, storage_fault},
     probe::Probe,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     rollout::{
         assignment::Assignments,
         fault::Fault,
+        found::Reached,
         links::Links,
         task::{SweepInput, SweepKey},
     },
