@@ -108,10 +108,13 @@ impl Sweep<'_> {
             return Err(HubError::Malformed("no link can be made for the blob's name".into()));
         };
         let label = gift.label(&link);
-        match self.attempts().permission(device, &label, now) {
+        let permission = self.attempts().permission(device, &label, now);
+        match permission {
             Permission::Write => (),
             Permission::Refused => {
-                self.note_refusal(device, "the hub refused to change its twin less than an hour ago");
+                let told = self.attempts().reason(device).map(str::to_owned);
+                let untold = "the hub refused to change its twin less than an hour ago";
+                self.note_refusal(device, told.as_deref().unwrap_or(untold));
                 return Ok(Given::Over);
             }
             // An index that lags names twins that were just written.
@@ -141,7 +144,7 @@ impl Sweep<'_> {
             }
             Err(HubError::PreconditionFailed) => Ok(Given::LookAgain),
             Err(HubError::BadRequest { message } | HubError::TooLarge(message)) => {
-                self.attempts().refused(device, &label, now);
+                self.attempts().refused(device, &label, &message, now);
                 self.note_refusal(device, &message);
                 Ok(Given::Over)
             }
