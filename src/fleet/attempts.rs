@@ -2,7 +2,7 @@
 //! are tried again, ever more slowly. Pure.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     hash::{BuildHasher, RandomState},
     time::Duration,
 };
@@ -26,9 +26,9 @@ const LONGEST_CONTEST_PERIOD: Duration = Duration::from_hours(1);
 pub struct Attempts {
     /// By hash of the device's id.
     devices: HashMap<u64, Attempt>,
+    /// What the hub said of some of the refused, as many as are named: whoever is left alone is still told why.
+    reasons: HashMap<u64, String>,
     hashes: RandomState,
-    /// Why some of them were refused, for people.
-    reasons: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,12 @@ struct Attempt {
     lost: u32,
     refused: bool,
     at: Timestamp,
+}
+
+impl Attempt {
+    fn is_refused(&self, now: Timestamp) -> bool {
+        self.refused && due(self.at, REFUSAL_PERIOD, now) > now
+    }
 }
 
 /// Whether a device may be written.
@@ -60,33 +66,31 @@ impl Attempts {
             return Permission::Write;
         }
         if last.refused {
-            return if due(last.at, REFUSAL_PERIOD, now) > now {
-                Permission::Refused
-            } else {
-                Permission::Write
-            };
+            return if last.is_refused(now) { Permission::Refused } else { Permission::Write };
         }
         let period = FIRST_CONTEST_PERIOD.saturating_mul(1 << last.lost.min(7)).min(LONGEST_CONTEST_PERIOD);
         if due(last.at, period, now) > now { Permission::Contested(last.lost + 1) } else { Permission::Write }
     }
 
-    /// Why the hub refused `device`, where it is remembered.
-    pub fn why(&self, device: &str) -> Option<&str> {
-        self.reasons.get(device).map(String::as_str)
-    }
-
     /// `device` got `gift`.
     pub fn written(&mut self, device: &str, gift: &str, now: Timestamp) {
-        self.reasons.remove(device);
         self.note(device, gift, false, now);
     }
 
-    /// The hub refused to give `device` `gift`, for a reason.
+    /// The hub refused to give `device` `gift`, for this reason.
     pub fn refused(&mut self, device: &str, gift: &str, reason: &str, now: Timestamp) {
-        if self.reasons.len() < SAMPLES || self.reasons.contains_key(device) {
-            self.reasons.insert(device.to_owned(), reason.to_owned());
-        }
         self.note(device, gift, true, now);
+        let Self { devices, reasons, .. } = self;
+        reasons.retain(|device, _| devices.get(device).is_some_and(|last| last.is_refused(now)));
+        let device = self.hashes.hash_one(device);
+        if reasons.len() < SAMPLES || reasons.contains_key(&device) {
+            reasons.insert(device, reason.to_owned());
+        }
+    }
+
+    /// Why the hub refused to change `device` the last time, if that is remembered.
+    pub fn reason(&self, device: &str) -> Option<&str> {
+        self.reasons.get(&self.hashes.hash_one(device)).map(String::as_str)
     }
 
     fn note(&mut self, device: &str, gift: &str, refused: bool, at: Timestamp) {
@@ -120,8 +124,7 @@ mod tests {
     fn who_was_refused_waits_an_hour_unless_something_else_is_given() {
         let mut attempts = Attempts::default();
         assert_eq!(attempts.permission("d", "a", at(0)), Permission::Write);
-        attempts.refused("d", "a", "full", at(0));
-        assert_eq!(attempts.why("d"), Some("full"));
+        attempts.refused("d", "a", "too large", at(0));
         for (gift, second, want) in [
             ("a", 0, Permission::Refused),
             ("a", 3599, Permission::Refused),
@@ -133,6 +136,22 @@ mod tests {
             assert_eq!(attempts.permission("d", gift, at(second)), want, "{gift} {second}");
         }
         assert_eq!(attempts.permission("e", "a", at(1)), Permission::Write);
+        assert_eq!((attempts.reason("d"), attempts.reason("e")), (Some("too large"), None));
+    }
+
+    #[test]
+    fn the_reasons_of_some_who_are_refused_now_are_remembered() {
+        let mut attempts = Attempts::default();
+        for n in 0..50 {
+            attempts.refused(&n.to_string(), "a", "too large", at(0));
+        }
+        assert_eq!(attempts.reasons.len(), SAMPLES);
+        assert_eq!((attempts.reason("19"), attempts.reason("20")), (Some("too large"), None));
+        attempts.written("0", "b", at(1));
+        attempts.refused("20", "a", "full", at(2));
+        assert_eq!((attempts.reason("0"), attempts.reason("20")), (None, Some("full")));
+        attempts.refused("21", "a", "full", at(3601));
+        assert_eq!((attempts.reason("1"), attempts.reasons.len()), (None, 2));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn not_current(condition: &str, property: &str, goal: &Goal, good: &[String]
     let mut current = vec![format!("IS_DEFINED({uri}) AND ({})", one_of(&uri, good))];
     // Texts of one form compare as the times do. What does not begin with a digit is no time.
     current.push(format!("IS_DEFINED({at}) AND {at} >= {} AND {at} < ':'", text(&ts(goal.first_ts))));
-    // A number where a text is expected makes the whole undefined, and so does its negation.
+    // A number where a text is expected, or a text for a number, makes the whole undefined, and so does its negation.
     let mut odd = vec![number(&uri), number(&at)];
     for (name, value) in goal.fields() {
         let field = field(name);
@@ -36,7 +36,7 @@ pub fn not_current(condition: &str, property: &str, goal: &Goal, good: &[String]
             Some(value) => format!("IS_DEFINED({field}) AND {field} = {}", constant(value)),
             None => format!("NOT IS_DEFINED({field})"),
         });
-        odd.extend(value.filter(Value::is_string).map(|_| number(&field)));
+        odd.extend(value.map(|value| if value.is_string() { number(&field) } else { any_text(&field) }));
     }
     rows(property, &format!("{condition} AND (NOT ({}) OR {})", current.join(" AND "), odd.join(" OR ")))
 }
@@ -168,6 +168,11 @@ fn number(path: &str) -> String {
     format!("{path} >= 0 OR {path} < 0")
 }
 
+/// True of every text, and undefined for all else.
+fn any_text(path: &str) -> String {
+    format!("{path} >= ''")
+}
+
 fn desired(property: &str) -> String {
     format!("properties.desired.[[{property}]]")
 }
@@ -217,6 +222,7 @@ mod tests {
             format!("IS_DEFINED({p}.contentType) AND {p}.contentType = 'text/plain' AND "),
             format!("NOT IS_DEFINED({p}.sha256) AND IS_DEFINED({p}.size) AND {p}.size = 5) OR "),
             format!("{p}.uri >= 0 OR {p}.uri < 0"),
+            format!("{p}.size >= ''"),
         ] {
             assert!(sql.contains(&part), "{part} in {sql}");
         }

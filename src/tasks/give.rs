@@ -110,13 +110,13 @@ impl Sweep<'_> {
             return Err(HubError::Malformed("no link can be made for the blob's name".into()));
         };
         let label = gift.label(&link);
-        match self.attempts().permission(device, &label, now) {
+        let permission = self.attempts().permission(device, &label, now);
+        match permission {
             Permission::Write => (),
             Permission::Refused => {
-                let reason = self.attempts().why(device).map(str::to_owned);
-                let reason =
-                    reason.as_deref().unwrap_or("the hub refused to change its twin less than an hour ago");
-                self.note_refusal(device, reason);
+                let told = self.attempts().reason(device).map(str::to_owned);
+                let untold = "the hub refused to change its twin less than an hour ago";
+                self.note_refusal(device, told.as_deref().unwrap_or(untold));
                 return Ok(Given::Over);
             }
             // An index that lags names twins that were just written.

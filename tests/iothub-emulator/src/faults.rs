@@ -49,7 +49,7 @@ impl Default for When {
 }
 
 /// What a fault does to a request. In JSON `"none"`, `{"status": {"status": 503, "retryAfter": "soon"}}`,
-/// `"resetBefore"`, `"resetAfter"`, `"truncate"`, `{"contentType": "text/html"}`.
+/// `"resetBefore"`, `"resetAfter"`, `"truncate"`, `{"contentType": "text/html"}`, `{"body": "[{}]"}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Effect {
@@ -72,6 +72,8 @@ pub enum Effect {
     Truncate,
     /// The request is carried out and answered, under another `Content-Type`.
     ContentType(String),
+    /// The request is carried out and answered, with this text for the body.
+    Body(String),
 }
 
 fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -149,8 +151,9 @@ mod tests {
             ),
             (
                 r#"{"effect": {"contentType": "text/html"}}"#,
-                Fault { effect: Effect::ContentType("text/html".to_owned()), ..every },
+                Fault { effect: Effect::ContentType("text/html".to_owned()), ..every.clone() },
             ),
+            (r#"{"effect": {"body": "[{}]"}}"#, Fault { effect: Effect::Body("[{}]".to_owned()), ..every }),
         ];
         for (json, expected) in table {
             assert_eq!(of(json).unwrap(), expected, "{json}");

@@ -129,6 +129,11 @@ async fn answer_or_fault(
             answer::set(&mut response, CONTENT_TYPE, &text);
             Ok(response)
         }
+        Effect::Body(text) => {
+            let mut response = respond(answered.await);
+            *response.body_mut() = AnswerBody::from(Bytes::from(text));
+            Ok(response)
+        }
     }
 }
 
