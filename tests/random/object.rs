@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use blobrollout::{
     api::{BlobRollout, conditions::Reason},
     hub::connection::HubConnection,
-    rollout::{facts::Asset, fault::Fault, validate::Source},
+    rollout::{asset::Asset, fault::Fault, validate::Source},
     storage::StorageAccount,
 };
 use bytes::Bytes;

@@ -211,7 +211,7 @@ impl Sweeping {
                 return self.look_again(world, serving);
             }
             Err(PatchError::Refused) => {
-                world.operators[n].attempts.refused(&serving.device, &sent.label, sent.judged);
+                world.operators[n].attempts.refused(&serving.device, &sent.label, "full", sent.judged);
                 self.refused(&serving.device);
             }
             Err(PatchError::NotFound) => self.tally.round.gone += 1,
