@@ -133,7 +133,8 @@ fn suspended(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     let nothing = "spec.suspend is true and nothing has been delivered yet: set it to false to begin";
     let Some(held) = progress.held else {
         let former = find(&view.rollout.before.conditions, READY);
-        return match former.filter(|former| former.status == "True") {
+        // Of another spec, which may pick other devices, nothing was told yet.
+        return match former.filter(|former| former.status == "True" && same_spec(view)) {
             Some(former) => carried(view, former),
             None if view.inventory.is_none() || view.delivery.is_some() => None,
             None => Some(Standing::new(Holds::False, Reason::Suspended, nothing, Then::Rest)),
@@ -199,7 +200,12 @@ fn rests_on_the_fleet(reason: &str) -> bool {
 
 /// Whether the status is about this spec and this revision.
 fn was_told(view: &View<'_>) -> bool {
-    view.rollout.before.observed_generation == Some(view.rollout.generation) && same_asset(view)
+    same_spec(view) && same_asset(view)
+}
+
+/// Whether the status is about this spec.
+fn same_spec(view: &View<'_>) -> bool {
+    view.rollout.before.observed_generation == Some(view.rollout.generation)
 }
 
 /// Whether the asset is the one that the status is about, as far as it can be seen.
@@ -273,7 +279,7 @@ fn undelivered(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Sta
 fn acknowledged(view: &View<'_>, progress: &Progress) -> Option<Stated> {
     let Some(counted) = progress.counted else {
         let former = find(&view.rollout.before.conditions, ACKNOWLEDGED)?;
-        let held = view.rollout.spec.suspend || was_told(view);
+        let held = (view.rollout.spec.suspend && same_spec(view)) || was_told(view);
         if let Some(reason) = Reason::named(&former.reason).filter(|_| held) {
             return Some(Stated::new(ACKNOWLEDGED, Holds::named(&former.status), reason, &former.message));
         }

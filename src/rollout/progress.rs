@@ -122,11 +122,14 @@ fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
         let refused = done.outcome.round.refused >= on_old_link(view).unwrap_or_default();
         same && done.outcome.round.left == 0 && (done.began >= fleet.began || refused)
     });
-    let counted = match replaced.and_then(|done| done.outcome.round_began) {
-        // Whatever was not good when the last round asked for it has been replaced.
-        Some(round) => fleet.outcome.first_expiry(|link| delivery.links.is_good(link, round)),
-        None => fleet.outcome.first_expiry(|_| true),
+    // Whatever was not good when the last round asked for it has been replaced. Who holds its devices does not ask for blobs that are gone.
+    let asked = |hold: bool, link: &Link| {
+        !hold || delivery.revisions.iter().any(|revision| revision.blob == *link.blob())
     };
+    let replaced = replaced.and_then(|done| Some((done.key.hold, done.outcome.round_began?)));
+    let counted = fleet.outcome.first_expiry(|link| {
+        replaced.is_none_or(|(hold, round)| delivery.links.is_good(link, round) || !asked(hold, link))
+    });
     let written = swept.and_then(|done| done.outcome.first_expiry);
     counted.into_iter().chain(written).chain(running).min()
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     api::spec::BlobRollout,
+    storage::link::BlobUri,
     time::{due, plus},
 };
 
@@ -237,7 +238,9 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let done = found.sweep.done_for(&delivery.sweep_key);
     let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
     if let Some(fleet) = evidence {
-        let held = fleet.outcome.held.iter().filter(|held| held.devices > 0);
+        // A link to a blob that is gone opens nothing, whenever it ends, and no sweep asks for it.
+        let known = |blob: &BlobUri| delivery.revisions.iter().any(|revision| revision.blob == *blob);
+        let held = fleet.outcome.held.iter().filter(|held| held.devices > 0 && known(&held.blob));
         let all_good =
             held.filter_map(|held| held.link.as_ref()).all(|link| delivery.links.is_good(link, now));
         return match done {

@@ -251,6 +251,13 @@ fn report(world: &mut World, n: usize, object: &BlobRollout, plan: &Plan) {
             plan.wake
         )
     });
+    if std::env::var("DBG").is_ok() {
+        eprintln!(
+            "DBG before {}\nDBG after  {}",
+            serde_json::to_string(&before).unwrap(),
+            serde_json::to_string(&plan.status).unwrap()
+        );
+    }
     world.status_writes += 1;
     world.api.object.status = Some(plan.status.clone());
     for operator in world.operators.iter_mut().filter(|operator| !operator.frozen && !operator.stopped) {
