@@ -1,8 +1,10 @@
 //! A process that stood still knows yesterday's goal, and must take nobody back to it.
 
-use blobrollout::api::{RENEW_REQUESTED_AT, conditions::READY};
+use blobrollout::{
+    api::{RENEW_REQUESTED_AT, conditions::READY},
+    rollout::facts::Asset,
+};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::case::{Case, said};
 
@@ -13,7 +15,8 @@ async fn an_operator_that_stood_still_in_a_sweep_takes_no_twin_back() {
     case.config_map("recipes", "older").await;
     let mut spec = Case::spec("");
     spec["source"] = json!({"configMapKeyRef": {"name": "recipes", "key": "asset"}});
-    spec["hub"]["sku"] = json!({"name": "S1", "units": 1});
+    // 40 twins a second, as on one unit, and queries enough.
+    spec["hub"]["sku"] = json!({"name": "S1", "units": 20});
     let mut stale = case.operator().await;
     case.apply("recipes", &spec).await;
     case.until_true("a sweep under way", async || case.twin_writes() >= 60).await;
@@ -21,7 +24,7 @@ async fn an_operator_that_stood_still_in_a_sweep_takes_no_twin_back() {
     assert!(case.twin_writes() < 180, "it stood still too late");
     case.config_map("recipes", "newer").await;
     let fresh = case.operator().await;
-    let newer: String = Sha256::digest("newer").iter().map(|byte| format!("{byte:02x}")).collect();
+    let newer = Asset::new("newer".into()).sha256;
     case.until("recipes", |status| {
         status.asset.as_ref().is_some_and(|asset| asset.sha256 == newer)
             && said(status, READY) == "True Delivered"
