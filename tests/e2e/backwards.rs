@@ -1,27 +1,39 @@
 //! A process that stood still knows yesterday's goal, and must take nobody back to it.
 
-use blobrollout::api::{RENEW_REQUESTED_AT, conditions::READY};
+use blobrollout::{
+    api::{RENEW_REQUESTED_AT, conditions::READY},
+    rollout::facts::Asset,
+};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
-use crate::case::{Case, said};
+use crate::{
+    case::{Case, said},
+    door::Door,
+};
 
 #[tokio::test]
-async fn an_operator_that_stood_still_in_a_sweep_takes_no_twin_back() {
+async fn an_operator_that_stood_still_and_is_cut_off_takes_no_twin_back() {
     let case = Case::new("backwards").await;
     let devices = case.devices(200);
     case.config_map("recipes", "older").await;
     let mut spec = Case::spec("");
     spec["source"] = json!({"configMapKeyRef": {"name": "recipes", "key": "asset"}});
-    spec["hub"]["sku"] = json!({"name": "S1", "units": 1});
-    let mut stale = case.operator().await;
+    // It does not list the blobs again by itself.
+    spec["interval"] = json!("1h");
+    // 40 twins a second, as on one unit, and queries enough.
+    spec["hub"]["sku"] = json!({"name": "S1", "units": 20});
+    let server = case.shared.control_plane.url();
+    let api = Door::to(server.rsplit_once(':').unwrap().1.parse().unwrap()).await;
+    let mut stale = case.operator_of(&format!("https://127.0.0.1:{}", api.port)).await;
     case.apply("recipes", &spec).await;
     case.until_true("a sweep under way", async || case.twin_writes() >= 60).await;
     stale.freeze().await;
+    // It will not hear of what happens now when it goes on.
+    api.set(false);
     assert!(case.twin_writes() < 180, "it stood still too late");
     case.config_map("recipes", "newer").await;
     let fresh = case.operator().await;
-    let newer: String = Sha256::digest("newer").iter().map(|byte| format!("{byte:02x}")).collect();
+    let newer = Asset::new("newer".into()).sha256;
     case.until("recipes", |status| {
         status.asset.as_ref().is_some_and(|asset| asset.sha256 == newer)
             && said(status, READY) == "True Delivered"
@@ -33,8 +45,13 @@ async fn an_operator_that_stood_still_in_a_sweep_takes_no_twin_back() {
     };
     assert!(all_newer());
     let before = case.links(&devices, "configurationBlob");
+    let writes = case.hub.desired_writes();
     stale.thaw();
-    // Both of them act now; then the one that stood still acts alone, and it does act: a renewal is asked for.
+    case.until_true("the end of its sweep", async || case.logs().contains("could not write all devices"))
+        .await;
+    assert_eq!(case.hub.desired_writes(), writes, "it has written what it knew\n{}", case.logs());
+    // Both of them know and act now; then the one that stood still acts alone, and it does act: a renewal is asked for.
+    api.set(true);
     let mut fresh = Some(fresh);
     for request in ["both", "alone"] {
         if request == "alone" {

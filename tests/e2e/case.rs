@@ -128,7 +128,7 @@ impl Case {
         let known = std::fs::read_to_string(self.kubeconfig().await).unwrap();
         let kubeconfig = self.folder.path().join("elsewhere.kubeconfig");
         std::fs::write(&kubeconfig, known.replace(self.shared.control_plane.url(), server)).unwrap();
-        self.start(kubeconfig, &[], "info")
+        self.start(kubeconfig, &["--clock-skew", "0s"], "info")
     }
 
     /// The chart's service account as the operator's.

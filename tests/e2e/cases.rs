@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use blobrollout::api::{
-    RECONCILE_REQUESTED_AT,
+    BlobRolloutStatus, RECONCILE_REQUESTED_AT,
     conditions::{READY, STALLED},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -48,7 +48,7 @@ async fn a_thousand_long_ids_are_counted_part_by_part_and_a_change_is_acted_on_a
     let (mut object, ids) = with_ids(&case, 1000);
     let _operator = case.operator().await;
     apply(&case, &object).await;
-    let parts = |status: &blobrollout::api::BlobRolloutStatus| {
+    let parts = |status: &BlobRolloutStatus| {
         let ready = status.conditions.iter().find(|condition| condition.type_ == READY);
         let words = ready.map(|ready| ready.message.clone()).unwrap_or_default();
         let (_, rest) = words.split_once("are being counted: ")?;

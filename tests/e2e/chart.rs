@@ -121,6 +121,8 @@ async fn the_rights_in_a_cluster_are_those_that_are_used() {
 
 /// Delivers something and looks at what the operator asked the API server for: all that it may, and nothing that it may not.
 async fn rights(case: &Case, values: &[(&str, &str)], role: &str) {
+    // An Event that is repeated is counted up by a patch; whether one was repeated here is chance.
+    const REPEATED: &str = "patch events.k8s.io/events";
     case.devices(1);
     case.config_map("recipes", "asset").await;
     let operator = case.operator().await;
@@ -130,8 +132,6 @@ async fn rights(case: &Case, values: &[(&str, &str)], role: &str) {
     case.until_said("used", READY, "True Delivered").await;
     assert_eq!(operator.stop().await, 0);
     let mut granted = allowed(find(&render(&case.namespace, values).await, role));
-    // An Event that is repeated is counted up by a patch; whether one was repeated here is chance.
-    const REPEATED: &str = "patch events.k8s.io/events";
     granted.remove(REPEATED);
     // A watch is logged when it ends, which the API server notices some time after the operator.
     case.until_true("the use of all rights", async || {

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use blobrollout::api::{
-    RENEW_REQUESTED_AT,
+    BlobRolloutStatus, RENEW_REQUESTED_AT,
     conditions::{READY, RECONCILING},
 };
 use iothub_emulator::{Effect, Fault, Route, When};
+use serde_json::json;
 
-use crate::{
-    case::{Case, said},
-    rules::delivered,
-};
+use crate::case::{Case, said};
 
 #[tokio::test]
 async fn what_a_sweep_could_not_renew_is_told_and_tried_again() {
@@ -20,8 +18,9 @@ async fn what_a_sweep_could_not_renew_is_told_and_tried_again() {
     let operator = case.operator().await;
     let mut spec = Case::spec("a");
     // So that nothing but what was left is a reason for another sweep.
-    spec["interval"] = serde_json::json!("1h");
-    delivered(&case, &spec, &devices).await;
+    spec["interval"] = json!("1h");
+    case.apply("recipes", &spec).await;
+    case.until_said("recipes", READY, "True Delivered").await;
     let before: Vec<_> = devices.iter().map(|device| case.link(device)["uri"].clone()).collect();
     // A call is tried five times, so all three fail once, far from the number at which the hub itself would be at fault.
     let effect = Effect::Status { status: 500, retry_after: None };
@@ -30,7 +29,7 @@ async fn what_a_sweep_could_not_renew_is_told_and_tried_again() {
     case.hub.add_fault(failing);
     case.annotate("recipes", RENEW_REQUESTED_AT, "new-key").await;
     let left = |count| {
-        move |status: &blobrollout::api::BlobRolloutStatus| {
+        move |status: &BlobRolloutStatus| {
             status.devices.as_ref().is_some_and(|devices| devices.remaining == count)
         }
     };
@@ -44,14 +43,10 @@ async fn what_a_sweep_could_not_renew_is_told_and_tried_again() {
     assert!(metrics.contains("blobrollout_devices{state=\"remaining\"} 3\n"), "{metrics}");
     assert!(case.logs().contains("a sweep could not write all devices"), "{}", case.logs());
 
-    let status = case.until("recipes", left(0)).await;
-    let status = if said(&status, READY) == "True Delivered" {
-        status
-    } else {
-        case.until_said("recipes", READY, "True Delivered").await
-    };
+    let status =
+        case.until("recipes", |status| left(0)(status) && said(status, READY) == "True Delivered").await;
     assert_eq!(status.failures.len(), 0);
-    let handled = |status: &blobrollout::api::BlobRolloutStatus| {
+    let handled = |status: &BlobRolloutStatus| {
         status.sas.as_ref().and_then(|sas| sas.last_handled_renew_request.clone())
     };
     case.until("recipes", |status| handled(status).as_deref() == Some("new-key")).await;

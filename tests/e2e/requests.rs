@@ -1,9 +1,12 @@
 //! Annotations by which people ask for something, and the echoes that tell when it is done.
 
+use std::time::Duration;
+
 use blobrollout::{
     api::{RECONCILE_REQUESTED_AT, RENEW_REQUESTED_AT, conditions::READY},
     storage::StorageAccount,
 };
+use iothub_emulator::{Effect, Fault, Route, When};
 use k8s_openapi::jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 
@@ -17,10 +20,14 @@ async fn a_renewal_that_was_asked_for_is_echoed_when_no_twin_is_left_with_an_old
     let case = Case::new("renew-request").await;
     let devices = case.devices(50);
     let _operator = case.operator().await;
-    let mut spec = Case::spec("a");
-    // 40 twins a second, after as many at once: there is time to look while it goes on.
-    spec["hub"]["sku"] = json!({"name": "S1", "units": 1});
-    delivered(&case, &spec, &devices).await;
+    delivered(&case, &Case::spec("a"), &devices).await;
+    // Half of the twins are written a second later: there is time to look while it goes on.
+    case.hub.add_fault(Fault {
+        route: Some(Route::PatchTwin),
+        when: When::Percent(50),
+        effect: Effect::None,
+        delay: Duration::from_secs(1),
+    });
     let before = case.links(&devices, "configurationBlob");
     for request in ["first", "second"] {
         case.annotate("recipes", RENEW_REQUESTED_AT, request).await;
@@ -46,7 +53,8 @@ async fn everything_is_looked_at_again_when_somebody_asks() {
     let mut spec = Case::spec("a");
     // Nothing would be looked at before tomorrow.
     spec["interval"] = json!("24h");
-    delivered(&case, &spec, &devices).await;
+    case.apply("recipes", &spec).await;
+    case.until_said("recipes", READY, "True Delivered").await;
     let asset = case.status("recipes").await.asset.unwrap();
     delete_blob(&case, &asset.uri).await;
     // The same goes for a device that has come.

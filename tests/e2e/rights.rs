@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use blobrollout::api::conditions::READY;
-use k8s_openapi::{api::rbac::v1::Role, jiff::Timestamp};
+use k8s_openapi::{
+    api::rbac::v1::{PolicyRule, Role},
+    jiff::Timestamp,
+};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -35,12 +38,12 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_slowly_and_links_li
     spec["sas"] = json!({"lifetime": "6s"});
     delivered(&case, &spec, &devices).await;
     let roles: Api<Role> = Api::namespaced(case.client.clone(), &case.namespace);
-    let rules = roles.get("blobrollout").await.unwrap().rules.unwrap();
-    let is_status = |rule: &&k8s_openapi::api::rbac::v1::PolicyRule| {
+    let all = roles.get("blobrollout").await.unwrap().rules.unwrap();
+    let about_status = |rule: &&PolicyRule| {
         rule.resources.iter().flatten().any(|resource| resource == "blobrollouts/status")
     };
-    let fewer: Vec<_> = rules.iter().filter(|rule| !is_status(rule)).collect();
-    assert_eq!(fewer.len() + 1, rules.len(), "one rule is about the status alone: {rules:?}");
+    let fewer: Vec<_> = all.iter().filter(|rule| !about_status(rule)).collect();
+    assert_eq!(fewer.len() + 1, all.len(), "one rule is about the status alone: {all:?}");
     let set = async |rules: serde_json::Value| {
         let patch = Patch::Merge(json!({"rules": rules}));
         roles.patch("blobrollout", &PatchParams::default(), &patch).await.unwrap();
@@ -51,20 +54,17 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_slowly_and_links_li
         let first = case.first_expiry(&devices);
         assert!(first > Timestamp::now(), "a link died at {first}\n{}", case.logs());
     };
+    // Seconds apart at first, though each renewal is a reason to try; then there is a pause that is longer than those.
     let mut tries: Vec<Instant> = Vec::new();
-    while tries.len() < 5 {
+    while tries.len() < 4 || tries[tries.len() - 1].elapsed() < Duration::from_secs(5) {
         alive();
-        let now = Instant::now();
         let new = refused(&case) - tries.len();
-        tries.extend(std::iter::repeat_n(now, new));
-        assert!(tries.first().is_none_or(|first| first.elapsed() < Duration::from_secs(90)));
+        tries.extend(std::iter::repeat_n(Instant::now(), new));
+        assert!(tries.len() < 8, "it is tried again and again\n{}", case.logs());
         tokio::time::sleep(LOOK).await;
     }
-    let pauses: Vec<Duration> = tries.windows(2).map(|two| two[1] - two[0]).collect();
-    assert!(pauses[3] > Duration::from_secs(5), "{pauses:?}");
-    assert!(pauses[3] > 2 * pauses[1], "{pauses:?}");
 
-    set(json!(rules)).await;
+    set(json!(all)).await;
     let told = case.status("recipes").await.sas.unwrap().expiry_time;
     case.until("recipes", |status| {
         alive();
