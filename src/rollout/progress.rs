@@ -107,7 +107,7 @@ fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
     let replaced = swept.filter(|done| {
         let same = (&done.key.policy, &done.key.hub, &done.key.target)
             == (&delivery.sweep_key.policy, &delivery.sweep_key.hub, &delivery.sweep_key.target);
-        same && done.outcome.round.left == 0
+        same && done.outcome.round.left + done.outcome.round.refused == 0
     });
     // Whatever was not good when the last round asked for it has been replaced. Who holds its devices does not ask for blobs that are gone.
     let asked = |hold: bool, link: &Link| {
