@@ -301,13 +301,15 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Blobs of the rollout that twins linked to before the last listing, and that it does not have.
+    /// Blobs that a sweep took for later than its goal, of which the listing since knows nothing later: it lacks them, or the goal is the
+    /// same as before.
     fn gone(&self, delivery: &Delivery<'_>) -> BTreeSet<BlobUri> {
         let Some(sweep) = self.facts.found.sweep.done.as_ref() else { return BTreeSet::new() };
         let listed_since = self.inventory.is_some_and(|listed| listed.began >= sweep.ended);
         let known = |blob: &BlobUri| delivery.revisions.iter().any(|revision| revision.blob == *blob);
+        let same = sweep.key.goal == delivery.sweep_key.goal;
         let unknown = sweep.outcome.round.unknown.iter().filter(|_| listed_since);
-        unknown.filter(|blob| !known(blob)).cloned().collect()
+        unknown.filter(|blob| same || !known(blob)).cloned().collect()
     }
 }
 

@@ -213,6 +213,16 @@ fn a_twin_that_knows_a_later_goal_is_not_written() {
 }
 
 #[test]
+fn a_twin_that_was_told_a_later_ts_is_not_written_before_the_inventory_is_read_again() {
+    // Another process went back to the earlier content; this one has not seen it.
+    let twin = twin(&link(&links(1, None), &earlier()), "2026-11-24T11:00:00.0000000Z");
+    let none = BTreeSet::new();
+    let looked = BTreeSet::from([earlier().blob]);
+    assert!(said(Some(&twin), false, &none, now()).starts_with("newer"));
+    assert!(said(Some(&twin), false, &looked, now()).starts_with("give"));
+}
+
+#[test]
 fn the_same_link_is_renewed_when_its_time_has_come() {
     let desired = twin(&link(&links(1, None), &goal()), "2026-11-24T10:00:00.0000000Z");
     let nothing = BTreeSet::new();
