@@ -57,7 +57,7 @@ fn settle(world: &mut World) {
     for _ in 0..MOST_INTERVALS {
         let before = effects(world);
         let ids: Vec<String> = world.hub.devices.keys().cloned().collect();
-        ids.iter().for_each(|id| edits::answer(world, id));
+        ids.iter().for_each(|id| edits::answer_once(world, id));
         world.pass(interval);
         idle = if effects(world) == before { idle + 1 } else { 0 };
         if idle == 3 {
