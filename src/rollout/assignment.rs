@@ -22,7 +22,7 @@ pub struct Assignments<'a> {
     pub goal: &'a Goal,
     /// Everything that the inventory knows, the goal too.
     pub revisions: &'a [Goal],
-    /// Blobs of the rollout that twins link to and that are gone from storage.
+    /// Blobs of the rollout that twins link to, and of which a listing since knows nothing later: those that it lacks are gone.
     pub gone: &'a BTreeSet<BlobUri>,
     /// Whether every device keeps the revision that it holds, and nobody gets a new one.
     pub hold: bool,
@@ -95,7 +95,9 @@ pub fn assign<'a>(
         return if good { Assignment::Keep } else { give(held, true) };
     }
     if held.blob != rule.goal.blob {
-        return give(rule.goal, false);
+        // Whoever goes back to earlier content tells devices a later `ts`. An inventory that is as old as the goal does not know that.
+        let later = said.is_some_and(|said| said > rule.goal.ts) && !rule.gone.contains(&blob);
+        return if later { Assignment::Newer(blob) } else { give(rule.goal, false) };
     }
     let told =
         said.is_some_and(|said| said >= rule.goal.first_ts && field("ts") == Some(&Value::from(ts(said))));

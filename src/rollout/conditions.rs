@@ -115,6 +115,11 @@ fn is_of_the_source(reason: Reason) -> bool {
 
 fn links_expired(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     let expiry = progress.first_expiry.filter(|expiry| *expiry <= view.now)?;
+    // Devices that refuse every link have a condition of their own.
+    let refused = progress.round.as_ref().map_or(0, |round| round.refused);
+    if progress.held.is_some_and(|held| held.devices - held.live <= refused) {
+        return None;
+    }
     let why = view
         .disturbances()
         .into_iter()

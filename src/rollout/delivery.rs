@@ -168,7 +168,8 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Blobs of the rollout that twins linked to before the last listing, and that it does not have.
+    /// Blobs that a sweep took for later than its goal, of which the listing since knows nothing later: it lacks them, or the goal is the
+    /// same as before.
     fn gone(
         &self,
         facts: &Facts,
@@ -176,8 +177,9 @@ impl<'a> Delivery<'a> {
     ) -> BTreeSet<BlobUri> {
         let Some(sweep) = facts.found.sweep.done.as_ref() else { return BTreeSet::new() };
         let listed_since = inventory.is_some_and(|listed| listed.began >= sweep.ended);
+        let same = sweep.key.goal == self.sweep_key.goal;
         let unknown = sweep.outcome.round.unknown.iter().filter(|_| listed_since);
-        unknown.filter(|blob| !self.knows(blob)).cloned().collect()
+        unknown.filter(|blob| same || !self.knows(blob)).cloned().collect()
     }
 
     fn knows(&self, blob: &BlobUri) -> bool {

@@ -115,12 +115,10 @@ fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
         return carried_expiry(view).into_iter().chain(running).min();
     };
     let swept = found.sweep.done.as_ref().filter(|done| done.began >= fleet.began);
-    let replaced = found.sweep.done.as_ref().filter(|done| {
+    let replaced = swept.filter(|done| {
         let same = (&done.key.policy, &done.key.hub, &done.key.target)
             == (&delivery.sweep_key.policy, &delivery.sweep_key.hub, &delivery.sweep_key.target);
-        // What was counted since then and is not good is with those who refuse a new one, who are told apart.
-        let refused = done.outcome.round.refused >= on_old_link(view).unwrap_or_default();
-        same && done.outcome.round.left == 0 && (done.began >= fleet.began || refused)
+        same && done.outcome.round.left + done.outcome.round.refused == 0
     });
     // Whatever was not good when the last round asked for it has been replaced. Who holds its devices does not ask for blobs that are gone.
     let asked = |hold: bool, link: &Link| {

@@ -152,7 +152,7 @@ pub struct SweepInput {
     pub revisions: Vec<Goal>,
     /// Of these, the ones that devices may hold, as the last count says.
     pub held: Vec<BlobUri>,
-    /// Blobs that twins link to and that are gone from storage.
+    /// Blobs that twins link to, and of which a listing since knows nothing later.
     pub gone: BTreeSet<BlobUri>,
 }
 

@@ -164,8 +164,17 @@ fn device(world: &mut World) {
     }
 }
 
+/// The device answers for what it has, unless it has done so.
+pub fn answer_once(world: &mut World, id: &str) {
+    let device = &world.hub.devices[id];
+    let said = device.reported.as_ref().and_then(|said| said["acknowledged"].as_str());
+    if said != device.uri() {
+        answer(world, id);
+    }
+}
+
 /// The device answers for what it has.
-pub fn answer(world: &mut World, id: &str) {
+fn answer(world: &mut World, id: &str) {
     let failed = world.random.chance(5);
     let link = world.hub.devices[id].uri().map(str::to_owned);
     let status = if failed { "failed" } else { "received" };

@@ -38,7 +38,7 @@ pub fn come_to_rest(world: &mut World) {
     world.say(|| "everything must be right now".into());
     is_right(world);
     if world.random.chance(30) {
-        edits::restart(world, 1 - other);
+        restart_costs_nothing(world, 1 - other);
     }
     costs_nothing(world, 1 - other);
 }
@@ -57,7 +57,7 @@ fn settle(world: &mut World) {
     for _ in 0..MOST_INTERVALS {
         let before = effects(world);
         let ids: Vec<String> = world.hub.devices.keys().cloned().collect();
-        ids.iter().for_each(|id| edits::answer(world, id));
+        ids.iter().for_each(|id| edits::answer_once(world, id));
         world.pass(interval);
         idle = if effects(world) == before { idle + 1 } else { 0 };
         if idle == 3 {
@@ -157,6 +157,17 @@ fn delivered(world: &World, said: (&str, &str), targeted: &[(&String, &Device)],
     let devices = status.devices.clone().unwrap();
     let number = i64::try_from(targeted.len()).unwrap();
     assert_eq!((devices.targeted, devices.linked, devices.remaining), (number, number, 0), "N4");
+}
+
+/// N7: who begins anew finds everything as it is to be, and writes no twin and no blob.
+fn restart_costs_nothing(world: &mut World, n: usize) {
+    let (twins, blobs, _) = effects(world);
+    let (interval, now) = (interval(world), world.now());
+    edits::restart(world, n);
+    world.pass(3 * interval);
+    let renewed = world.links().next_change(now) <= world.now();
+    let (twins_after, blobs_after, _) = effects(world);
+    assert!(renewed || (twins, blobs) == (twins_after, blobs_after), "N7: a restart costs twins or blobs");
 }
 
 /// N7: ten intervals of an unchanged world, between two renewals.

@@ -150,7 +150,8 @@ fn every_judgement() {
         ),
         (
             twin(&link(&ours, &earlier), "2099-01-01T00:00:00.0000000Z"),
-            "give a 2099-01-01T00:00:00.0000001Z",
+            // Not before a listing has shown that nobody went back to it.
+            "newer",
             "keep",
         ),
         (
@@ -210,6 +211,16 @@ fn a_twin_that_knows_a_later_goal_is_not_written() {
         };
         assert_eq!(assign(Some(&desired), &rule, |_| None, now()), Assignment::Newer(later.blob.clone()));
     }
+}
+
+#[test]
+fn a_twin_that_was_told_a_later_ts_is_not_written_before_the_inventory_is_read_again() {
+    // Another process went back to the earlier content; this one has not seen it.
+    let twin = twin(&link(&links(1, None), &earlier()), "2026-11-24T11:00:00.0000000Z");
+    let none = BTreeSet::new();
+    let looked = BTreeSet::from([earlier().blob]);
+    assert_eq!(said(Some(&twin), false, &none, now()), "newer");
+    assert_eq!(said(Some(&twin), false, &looked, now()), "give a 2026-11-24T11:00:00.0000001Z");
 }
 
 #[test]
