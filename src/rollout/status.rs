@@ -116,7 +116,9 @@ fn reconcile_request(view: &View<'_>) -> Option<String> {
         .inventory_key
         .as_ref()
         .is_none_or(|key| found.inventory.done_for(key).is_some() || found.inventory.failure(key).is_some());
-    let delivered = view.delivery.as_ref().is_none_or(|delivery| {
+    // Where somebody else writes now, nothing but the inventory is looked at.
+    let delivery = view.delivery.as_ref().filter(|_| view.choice.shared.is_none());
+    let delivered = delivery.is_none_or(|delivery| {
         let counted = found.count.done_for(&delivery.count_key).is_some()
             || found.count.failure(&delivery.count_key).is_some();
         let swept = found.sweep.done_for(&delivery.sweep_key).is_some()
