@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::spec::BlobRollout,
+    fleet::counts::Held,
     time::{due, plus},
 };
 
@@ -210,9 +211,11 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let done = found.sweep.done_for(&delivery.sweep_key);
     let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
     if let Some(fleet) = evidence {
-        let held = fleet.outcome.held.iter().filter(|held| held.devices > 0);
+        // A link to a blob that is gone cannot be renewed.
+        let known = |held: &&Held| delivery.revisions.iter().any(|revision| revision.blob == held.blob);
+        let mut held = fleet.outcome.held.iter().filter(|held| held.devices > 0).filter(known);
         let all_good =
-            held.filter_map(|held| held.link.as_ref()).all(|link| delivery.links.is_good(link, now));
+            held.all(|held| held.link.as_ref().is_some_and(|link| delivery.links.is_good(link, now)));
         return match done {
             _ if all_good => Some(delivery.links.next_change(now)),
             Some(done) => Some(due(done.ended, RESWEEP_DELAY, now)),
