@@ -141,6 +141,10 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         return failure.next_attempt(&view.rollout.uid, now);
     }
     let Some(count) = found.count.done_for(&delivery.count_key) else { return now };
+    // What it has counted so far is lost where it is not let end.
+    if found.running.contains(&Kind::Count) {
+        return now;
+    }
     let swept = found.sweep.done_for(&delivery.sweep_key);
     if swept.is_some_and(|swept| swept.ended > count.began && swept.outcome.written > 0) {
         return now;
@@ -163,16 +167,19 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
 fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let (key, now) = (&delivery.sweep_key, view.now);
     let record = &view.facts.found.sweep;
+    // What devices are to have is about to change.
+    let storing = view.store_key.as_ref().is_some_and(|key| view.facts.found.store.failure(key).is_none());
+    if !key.hold && (storing || guard_needs_count(view, delivery)) {
+        return None;
+    }
+    if is_running(view, key) {
+        return Some(now);
+    }
     if let Some(failure) = record.failure(key) {
         return Some(failure.next_attempt(&view.rollout.uid, now));
     }
     if key.hold {
         return hold_due(view, delivery);
-    }
-    // What devices are to have is about to change.
-    let storing = view.store_key.as_ref().is_some_and(|key| view.facts.found.store.failure(key).is_none());
-    if storing || guard_needs_count(view, delivery) {
-        return None;
     }
     let Some(done) = record.done_for(key) else { return Some(now) };
     let regular = due(done.began, view.rollout.spec.interval, now);
@@ -181,10 +188,14 @@ fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
 
 /// Since an old count, tags may have changed, and the target may pick the whole hub. A sweep that has begun goes on.
 fn guard_needs_count(view: &View<'_>, delivery: &Delivery<'_>) -> bool {
-    let running = view.facts.found.sweeping.as_ref().is_some_and(|(key, _)| *key == delivery.sweep_key);
     let guarded = view.rollout.spec.max_devices.is_some() && view.target.most().is_none();
     let fresh = delivery.fleet.is_some_and(|fleet| due(fleet.began, MAX_COUNT_AGE, view.now) > view.now);
-    guarded && !fresh && !running
+    guarded && !fresh && !is_running(view, &delivery.sweep_key)
+}
+
+/// Whether a sweep for `key` is under way.
+fn is_running(view: &View<'_>, key: &SweepKey) -> bool {
+    view.facts.found.sweeping.as_ref().is_some_and(|(running, _)| running == key)
 }
 
 /// When the last sweep for this delivery must be followed by another, whatever the interval is.
