@@ -146,7 +146,9 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         return now;
     }
     let swept = found.sweep.done_for(&delivery.sweep_key);
-    if swept.is_some_and(|swept| swept.ended > count.began && swept.outcome.written > 0) {
+    if swept.is_some_and(|swept| {
+        swept.ended > count.began && swept.ended <= now && swept.outcome.written > 0
+    }) {
         return now;
     }
     let counts = &count.outcome;
