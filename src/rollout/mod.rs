@@ -5,6 +5,7 @@
 
 pub mod assignment;
 pub mod conditions;
+pub mod expiry;
 pub mod facts;
 pub mod fault;
 pub mod guard;

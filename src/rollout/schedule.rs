@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::{
+    expiry::first_expiry,
     fault::Fault,
     task::{Kind, SweepKey, Task},
     view::{Delivery, View},
@@ -81,9 +82,11 @@ pub fn schedule(view: &View<'_>) -> Schedule {
             let sweep =
                 || Some(Task::Sweep(delivery.sweep_key.clone(), Box::new(view.sweep_input(delivery))));
             schedule.add(sweep_due(view, delivery), sweep, now);
-            schedule.wake = schedule.wake.min(first_expiry(delivery, now));
         }
     }
+    // When the first link in a twin dies, the status says something else, whatever can be asked by then.
+    let dies = first_expiry(view).filter(|expiry| *expiry > now);
+    schedule.wake = schedule.wake.min(dies.unwrap_or(Timestamp::MAX));
     if !schedule.tasks.is_empty() {
         schedule.wake = schedule.wake.min(plus(now, PROGRESS_PERIOD));
     }
@@ -146,9 +149,8 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         return now;
     }
     let swept = found.sweep.done_for(&delivery.sweep_key);
-    if swept.is_some_and(|swept| {
-        swept.ended > count.began && swept.ended <= now && swept.outcome.written > 0
-    }) {
+    if swept.is_some_and(|swept| swept.ended > count.began && swept.ended <= now && swept.outcome.written > 0)
+    {
         return now;
     }
     let counts = &count.outcome;
@@ -241,10 +243,4 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     // Nobody can count them; their links must live all the same.
     let uncounted = found.count.failure(&delivery.count_key).is_some() || view.rollout.spec.target.is_err();
     uncounted.then_some(now)
-}
-
-/// When the first link in a twin dies: then the status says something else.
-fn first_expiry(delivery: &Delivery<'_>, now: Timestamp) -> Timestamp {
-    let expiry = delivery.fleet.and_then(|fleet| fleet.outcome.first_expiry(|link| link.expiry() > now));
-    expiry.unwrap_or(Timestamp::MAX)
 }
