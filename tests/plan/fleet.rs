@@ -1,10 +1,7 @@
 //! What the twins of the world say, and a fleet that does what it is told.
 
 use blobrollout::{
-    fleet::{
-        Counts, Tally,
-        counts::Held,
-    },
+    fleet::{Counts, Tally, counts::Held},
     rollout::{
         facts::Asset,
         task::{SweepInput, SweepKey, Task},
@@ -103,7 +100,12 @@ impl World {
                 given.add(Counts { held: vec![held], ..Counts::default() });
                 continue;
             }
-            let revision = input.revisions.iter().find(|revision| revision.blob == held.blob && stays);
+            let revision = input.revisions.iter().find(|revision| revision.blob == held.blob);
+            if key.hold && revision.is_none() {
+                given.add(Counts { held: vec![held], ..Counts::default() });
+                continue;
+            }
+            let revision = revision.filter(|_| stays);
             let link = links.mint(&revision.unwrap_or(&key.goal).name, now).unwrap();
             tally.written += held.devices;
             tally.renewed += if stays && held.link.is_some() { held.devices } else { 0 };

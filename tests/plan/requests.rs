@@ -10,7 +10,7 @@ use blobrollout::{
 };
 use serde_json::json;
 
-use crate::world::{World, away};
+use crate::world::{World, away, seconds};
 
 /// The echo of a renewal.
 fn renewed(world: &World) -> Option<String> {
@@ -47,6 +47,7 @@ fn a_renewal_is_echoed_when_no_device_is_left_on_an_older_link() {
     assert_eq!(renewed(&world), None, "failed");
     world.swept_with(|tally| tally.round.left = 1);
     assert_eq!(renewed(&world), None, "one is left");
+    world.now += seconds(15);
     world.work_to_rest();
     assert_eq!(renewed(&world).as_deref(), Some("now"));
     // A restart and a later request keep it until that is done.

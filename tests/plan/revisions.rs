@@ -135,7 +135,10 @@ fn a_revision_whose_blob_is_lost_is_stored_again_and_sends_nobody_back_to_an_ear
     world.now += seconds(30);
     let plan = world.plan();
     assert!(world.sweep_key().hold, "nobody is sent back");
-    assert_eq!((plan.status.asset, world.said(STALLED).as_str()), (whole.asset.clone(), "True StorageRefused"));
+    assert_eq!(
+        (plan.status.asset, world.said(STALLED).as_str()),
+        (whole.asset.clone(), "True StorageRefused")
+    );
     // The same where there is nothing to store it from.
     world.facts.asset = Err(Fault::user(Reason::SourceUnavailable, "there is no ConfigMap"));
     assert!(world.sweep_key().hold && !world.wants(Kind::Store));

@@ -29,7 +29,9 @@ fn the_brake_stops_a_sweep_whatever_else_is_broken() {
     let brakes: [(&str, Change); 4] = [
         ("suspended", suspend),
         ("deleted", |world| world.object["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z")),
-        ("another target", |world| world.edit(|spec| spec["target"]["query"] = json!("tags.site = 'plant-b'"))),
+        ("another target", |world| {
+            world.edit(|spec| spec["target"]["query"] = json!("tags.site = 'plant-b'"))
+        }),
         ("ids", |world| world.edit(|spec| spec["target"] = json!({"deviceIds": ["sensor-1"]}))),
     ];
     let troubles: [(&str, Change); 9] = [
@@ -88,7 +90,10 @@ fn a_suspended_rollout_gives_no_new_revision_and_speaks_of_the_links_that_device
     world.asset("newest");
     suspend(&mut world);
     assert!(!world.wants(Kind::Store) && world.sweep_key().hold);
-    assert_eq!((world.said(READY).as_str(), world.said(SUSPENDED).as_str()), ("True Delivered", "True Suspended"));
+    assert_eq!(
+        (world.said(READY).as_str(), world.said(SUSPENDED).as_str()),
+        ("True Delivered", "True Suspended")
+    );
     assert_eq!((world.said(RECONCILING).as_str(), world.said(STALLED).as_str()), ("", ""));
     assert_eq!(world.said(ACKNOWLEDGED), "True AllReceived");
     // A lost source is nothing to it.
@@ -96,7 +101,8 @@ fn a_suspended_rollout_gives_no_new_revision_and_speaks_of_the_links_that_device
     assert_eq!(world.said(READY), "True Delivered");
     // Links that do not open their blob are.
     world.rotate_key();
-    assert!(world.said(READY).starts_with("False"), "{}", world.said(READY));
+    world.list();
+    assert_eq!(world.said(READY), "False Progressing");
     world.work_to_rest();
     assert_eq!(world.said(READY), "True Delivered");
 }
@@ -123,8 +129,8 @@ fn devices_keep_the_revision_that_they_hold_when_links_are_renewed() {
     world.blob("earlier", at("2026-11-01T00:00:00Z"));
     let old = world.now;
     world.fleet.held = vec![world.holding("hello", old, 15), world.holding("earlier", old, 5)];
-    world.fleet.received = 15;
     suspend(&mut world);
+    world.list();
     world.work_to_rest();
     world.now += minutes(60 * 24 * 6);
     world.work_to_rest();
