@@ -163,17 +163,21 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     if progress.counted.is_some() && progress.swept {
         return None;
     }
-    let former = find(&view.rollout.before.conditions, READY);
+    let former = find(&view.rollout.before.conditions, READY).filter(|former| former.status != "Unknown");
+    let told = former.filter(|_| was_told(view));
     // A new spec or asset is not there before it was delivered; and what goes on is told as far as it is.
     let nothing_known = progress.counted.is_none() && progress.round.is_none();
-    let keeps = |former: &&Condition| {
-        former.status == "True" || (nothing_known && rests_on_the_fleet(&former.reason))
+    let keeps = |former: &&Condition| match former.status.as_str() {
+        "True" => may_still_hold(view, progress, former),
+        _ => nothing_known && rests_on_the_fleet(&former.reason),
     };
-    if let Some(former) = former.filter(|_| was_told(view)).filter(keeps) {
+    if let Some(former) = told.filter(keeps) {
         return carried(view, former);
     }
+    // Where nobody knows when the first link dies, nobody knows whether it has.
+    let undated = progress.counted.is_none() && told.is_some_and(|former| former.status == "True");
     let looked = view.inventory.is_some() && (view.delivery.is_none() || progress.counted.is_some());
-    if former.is_some() || looked {
+    if looked || (former.is_some() && !undated) {
         return None;
     }
     let fault = view.disturbances().into_iter().next();
@@ -183,6 +187,14 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
             Verdict::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
         }
     })
+}
+
+/// Whether a Ready that was True may be so still: no count says otherwise, or somebody knows when the first link dies.
+fn may_still_hold(view: &View<'_>, progress: &Progress, former: &Condition) -> bool {
+    let Some(counted) = progress.counted else {
+        return progress.first_expiry.is_some() || former.reason == Reason::NoDevices.as_str();
+    };
+    counted.live + refused(view, progress) >= counted.targeted
 }
 
 /// What a look at the fleet has found holds until the next one.
