@@ -71,11 +71,20 @@ pub fn stated(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Vec<
         let fault = view.disturbances().into_iter().find(|fault| fault.reason == reason);
         all.extend(fault.map(|fault| Stated::new(kind, Holds::True, reason, fault.message)));
     }
-    let refused = progress.round.as_ref().map_or(0, |round| round.refused);
+    let refused = refused(view, progress);
     if refused > 0 {
         all.push(Stated::new(DEVICES_REFUSED, Holds::True, Reason::DevicesRefused, refusal(refused)));
     }
     all
+}
+
+/// Devices that refuse the link: as the last round has found, and until one ends, as was told before.
+fn refused(view: &View<'_>, progress: &Progress) -> u64 {
+    let told = view.rollout.before.devices.as_ref().filter(|_| same_asset(view));
+    match &progress.round {
+        Some(round) => round.refused,
+        None => told.map_or(0, |devices| devices.refused.unsigned_abs()),
+    }
 }
 
 fn refusal(refused: u64) -> String {
@@ -91,8 +100,8 @@ fn ready(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Standing 
         .or_else(|| links_expired(view, progress))
         .or_else(|| suspended(view, progress))
         .or_else(|| unknown(view, schedule, progress))
-        .or_else(|| conflicted(progress))
-        .or_else(|| nobody_takes_it(progress))
+        .or_else(|| conflicted(view, progress))
+        .or_else(|| nobody_takes_it(view, progress))
         .or_else(|| delivered(view, progress))
         .unwrap_or_else(|| undelivered(view, schedule, progress))
 }
@@ -139,7 +148,11 @@ fn suspended(view: &View<'_>, progress: &Progress) -> Option<Standing> {
     let Some(held) = progress.held else {
         let former = find(&view.rollout.before.conditions, READY);
         // Of another spec, which may pick other devices, nothing was told yet.
-        return match former.filter(|former| former.status == "True" && same_spec(view)) {
+        let holds = |former: &&Condition| match former.status.as_str() {
+            "True" => same_spec(view) && may_still_hold(view, progress, former),
+            _ => former.reason == Reason::Suspended.as_str(),
+        };
+        return match former.filter(holds) {
             Some(former) => carried(view, former),
             None if view.inventory.is_none() || view.delivery.is_some() => None,
             None => Some(Standing::new(Holds::False, Reason::Suspended, nothing, Then::Rest)),
@@ -169,17 +182,21 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     if progress.counted.is_some() && progress.swept {
         return None;
     }
-    let former = find(&view.rollout.before.conditions, READY);
+    let former = find(&view.rollout.before.conditions, READY).filter(|former| former.status != "Unknown");
+    let told = former.filter(|_| was_told(view));
     // A new spec or asset is not there before it was delivered; and what goes on is told as far as it is.
     let nothing_known = progress.counted.is_none() && progress.round.is_none();
-    let keeps = |former: &&Condition| {
-        former.status == "True" || (nothing_known && rests_on_the_fleet(&former.reason))
+    let keeps = |former: &&Condition| match former.status.as_str() {
+        "True" => may_still_hold(view, progress, former),
+        _ => nothing_known && rests_on_the_fleet(&former.reason),
     };
-    if let Some(former) = former.filter(|_| was_told(view)).filter(keeps) {
+    if let Some(former) = told.filter(keeps) {
         return carried(view, former);
     }
+    // Where nobody knows when the first link dies, nobody knows whether it has.
+    let undated = progress.counted.is_none() && told.is_some_and(|former| former.status == "True");
     let looked = view.inventory.is_some() && (view.delivery.is_none() || progress.counted.is_some());
-    if former.is_some() || looked {
+    if looked || (former.is_some() && !undated) {
         return None;
     }
     let fault = view.disturbances().into_iter().next();
@@ -189,6 +206,14 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
             Standing::new(Holds::Unknown, Reason::Progressing, in_words(view, schedule, progress), Then::Work)
         }
     })
+}
+
+/// Whether a Ready that was True may be so still: no count says otherwise, or somebody knows when the first link dies.
+fn may_still_hold(view: &View<'_>, progress: &Progress, former: &Condition) -> bool {
+    let Some(counted) = progress.counted else {
+        return progress.first_expiry.is_some() || former.reason == Reason::NoDevices.as_str();
+    };
+    counted.live + refused(view, progress) >= counted.targeted
 }
 
 /// What a look at the fleet has found holds until the next one.
@@ -224,7 +249,7 @@ pub fn same_asset(view: &View<'_>) -> bool {
 
 fn carried(view: &View<'_>, former: &Condition) -> Option<Standing> {
     let then = match () {
-        () if former.status == "True" => Then::Rest,
+        () if former.status == "True" || former.reason == Reason::Suspended.as_str() => Then::Rest,
         () if is_true(&view.rollout.before.conditions, STALLED) => Then::UserMustAct,
         () => Then::Work,
     };
@@ -232,21 +257,31 @@ fn carried(view: &View<'_>, former: &Condition) -> Option<Standing> {
     Some(Standing::new(Holds::named(&former.status), reason, former.message.clone(), then))
 }
 
-fn conflicted(progress: &Progress) -> Option<Standing> {
-    let conflicted = progress.round.as_ref().map_or(0, |round| round.conflicted);
+fn conflicted(view: &View<'_>, progress: &Progress) -> Option<Standing> {
+    let told = view.rollout.before.devices.as_ref().map_or(0, |devices| devices.conflicted.unsigned_abs());
+    let conflicted = progress.round.as_ref().map_or(told, |round| round.conflicted);
     let targeted = progress.counted?.targeted;
     let message = format!(
         "{conflicted} of {targeted} devices hold a link of another BlobRollout in the same twin property and are left alone (see \
          status.failures): narrow one of the targets, or give one of the two another spec.twin.property"
     );
-    (conflicted > 0).then(|| Standing::new(Holds::False, Reason::Conflicted, message, Then::UserMustAct))
+    let stands = conflicted > 0 && was_met(view, progress, Reason::Conflicted);
+    stands.then(|| Standing::new(Holds::False, Reason::Conflicted, message, Then::UserMustAct))
 }
 
 /// Where every device refuses it, nothing was delivered.
-fn nobody_takes_it(progress: &Progress) -> Option<Standing> {
-    let (counted, refused) = (progress.counted?, progress.round.as_ref()?.refused);
-    let nobody = refused > 0 && counted.linked == 0;
+fn nobody_takes_it(view: &View<'_>, progress: &Progress) -> Option<Standing> {
+    let (counted, refused) = (progress.counted?, refused(view, progress));
+    let nobody = refused > 0 && counted.linked == 0 && was_met(view, progress, Reason::DevicesRefused);
     nobody.then(|| Standing::new(Holds::False, Reason::DevicesRefused, refusal(refused), Then::UserMustAct))
+}
+
+/// Whether a sweep for this delivery has met it, or one before a restart has. What the sweep of another revision or target has met says
+/// nothing: a deploy that mends it would be given up by whoever waits for it.
+fn was_met(view: &View<'_>, progress: &Progress, reason: Reason) -> bool {
+    let told = || find(&view.rollout.before.conditions, READY).filter(|_| was_told(view));
+    let told_so = || told().is_some_and(|former| former.reason == reason.as_str());
+    progress.swept || (progress.round.is_none() && told_so())
 }
 
 fn delivered(view: &View<'_>, progress: &Progress) -> Option<Standing> {

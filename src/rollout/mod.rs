@@ -7,6 +7,7 @@ pub mod asset;
 pub mod assignment;
 pub mod conditions;
 pub mod delivery;
+pub mod expiry;
 pub mod facts;
 pub mod fault;
 pub mod found;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::{guard::time_to_sweep, schedule::Schedule, task::Kind, view::View};
+use super::{expiry::first_expiry, guard::time_to_sweep, schedule::Schedule, task::Kind, view::View};
 use crate::{fleet::tally::Round, storage::link::Link, time::format_duration};
 
 /// How far a rollout is. What is not known is absent.
@@ -56,7 +56,7 @@ impl Progress {
     /// Reads it off the facts.
     pub fn of(view: &View<'_>) -> Self {
         let Some(delivery) = &view.delivery else {
-            return Self { first_expiry: carried_expiry(view), ..Self::default() };
+            return Self { first_expiry: first_expiry(view), ..Self::default() };
         };
         let (links, now) = (&delivery.links, view.now);
         let live = |link: &Link| links.is_genuine(link) && link.expiry() > now;
@@ -103,38 +103,6 @@ fn on_old_link(view: &View<'_>) -> Option<u64> {
     let due = |link: Option<&Link>| !link.is_some_and(|link| delivery.links.is_good(link, view.now));
     let held = delivery.fleet?.outcome.held.iter().filter(|held| due(held.link.as_ref()));
     Some(held.map(|held| held.devices).sum())
-}
-
-/// The first expiry of any link that a twin may hold: of those that were counted, but for the ones that a sweep has replaced since, and
-/// of those that were written since.
-fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
-    let delivery = view.delivery.as_ref()?;
-    let found = &view.facts.found;
-    let running = found.sweeping.as_ref().and_then(|(_, tally)| tally.first_expiry);
-    let Some(fleet) = delivery.fleet else {
-        return carried_expiry(view).into_iter().chain(running).min();
-    };
-    let swept = found.sweep.done.as_ref().filter(|done| done.began >= fleet.began);
-    let replaced = swept.filter(|done| {
-        let same = (&done.key.policy, &done.key.hub, &done.key.target)
-            == (&delivery.sweep_key.policy, &delivery.sweep_key.hub, &delivery.sweep_key.target);
-        same && done.outcome.round.left + done.outcome.round.refused == 0
-    });
-    // Whatever was not good when the last round asked for it has been replaced. Who holds its devices does not ask for blobs that are gone.
-    let asked = |hold: bool, link: &Link| {
-        !hold || delivery.revisions.iter().any(|revision| revision.blob == *link.blob())
-    };
-    let replaced = replaced.and_then(|done| Some((done.key.hold, done.outcome.round_began?)));
-    let counted = fleet.outcome.first_expiry(|link| {
-        replaced.is_none_or(|(hold, round)| delivery.links.is_good(link, round) || !asked(hold, link))
-    });
-    let written = swept.and_then(|done| done.outcome.first_expiry);
-    counted.into_iter().chain(written).chain(running).min()
-}
-
-/// The expiry that was told before: until somebody looks, it is the best that is known.
-fn carried_expiry(view: &View<'_>) -> Option<Timestamp> {
-    view.rollout.before.sas.as_ref()?.expiry_time.as_ref().map(|time| time.0)
 }
 
 /// What is being done towards Ready, in a sentence.

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     delivery::Delivery,
+    expiry::first_expiry,
     fault::Fault,
     object::Rollout,
     task::{Kind, SweepKey, Task},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     api::spec::BlobRollout,
-    storage::link::BlobUri,
+    fleet::counts::Held,
     time::{due, plus},
 };
 
@@ -90,9 +91,11 @@ pub fn schedule(view: &View<'_>) -> Schedule {
                 Some(Task::Sweep(delivery.sweep_key.clone(), Box::new(input)))
             };
             schedule.add(sweep_due(view, delivery), sweep, now);
-            schedule.wake = schedule.wake.min(first_expiry(delivery, now));
         }
     }
+    // When the first link in a twin dies, the status says something else, whatever can be asked by then.
+    let dies = first_expiry(view).filter(|expiry| *expiry > now);
+    schedule.wake = schedule.wake.min(dies.unwrap_or(Timestamp::MAX));
     if !schedule.tasks.is_empty() {
         schedule.wake = schedule.wake.min(plus(now, PROGRESS_PERIOD));
     }
@@ -180,15 +183,16 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
 /// A sweep is due when none has been made for this delivery, when links run out, when the last one has left something, and once in an
 /// interval for late joiners.
 fn sweep_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
-    if delivery.sweep_key.hold {
-        return hold_due(view, delivery);
-    }
+    let (key, now) = (&delivery.sweep_key, view.now);
     // What devices are to have is about to change.
     let storing = view.store_key.as_ref().is_some_and(|key| view.facts.found.store.failure(key).is_none());
-    if storing || guard_needs_count(view, delivery) {
+    if !key.hold && (storing || guard_needs_count(view, delivery)) {
         return None;
     }
-    Some(delivery_due(view, delivery))
+    if is_running(view, key) {
+        return Some(now);
+    }
+    if key.hold { hold_due(view, delivery) } else { Some(delivery_due(view, delivery)) }
 }
 
 /// When a sweep is due that serves everybody, but for what may hold it back.
@@ -205,8 +209,12 @@ fn delivery_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
 
 /// Since an old count, tags may have changed, and the target may pick the whole hub. A sweep that has begun goes on.
 fn guard_needs_count(view: &View<'_>, delivery: &Delivery<'_>) -> bool {
-    let running = view.facts.found.sweeping.as_ref().is_some_and(|(key, _)| *key == delivery.sweep_key);
-    delivery.is_unguarded && !running
+    delivery.is_unguarded && !is_running(view, &delivery.sweep_key)
+}
+
+/// Whether a sweep for `key` is under way.
+fn is_running(view: &View<'_>, key: &SweepKey) -> bool {
+    view.facts.found.sweeping.as_ref().is_some_and(|(running, _)| running == key)
 }
 
 /// When the last sweep for this delivery must be followed by another, whatever the interval is.
@@ -238,11 +246,11 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     let done = found.sweep.done_for(&delivery.sweep_key);
     let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
     if let Some(fleet) = evidence {
-        // A link to a blob that is gone opens nothing, whenever it ends, and no sweep asks for it.
-        let known = |blob: &BlobUri| delivery.revisions.iter().any(|revision| revision.blob == *blob);
-        let held = fleet.outcome.held.iter().filter(|held| held.devices > 0 && known(&held.blob));
+        // A link to a blob that is gone cannot be renewed.
+        let known = |held: &&Held| delivery.revisions.iter().any(|revision| revision.blob == held.blob);
+        let mut held = fleet.outcome.held.iter().filter(|held| held.devices > 0).filter(known);
         let all_good =
-            held.filter_map(|held| held.link.as_ref()).all(|link| delivery.links.is_good(link, now));
+            held.all(|held| held.link.as_ref().is_some_and(|link| delivery.links.is_good(link, now)));
         return match done {
             _ if all_good => Some(delivery.links.next_change(now)),
             Some(done) => Some(due(done.ended, RESWEEP_DELAY, now)),
@@ -255,10 +263,4 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     // Nobody can count them; their links must live all the same.
     let uncounted = found.count.failure(&delivery.count_key).is_some() || view.rollout.spec.target.is_err();
     uncounted.then_some(now)
-}
-
-/// When the first link in a twin dies: then the status says something else.
-fn first_expiry(delivery: &Delivery<'_>, now: Timestamp) -> Timestamp {
-    let expiry = delivery.fleet.and_then(|fleet| fleet.outcome.first_expiry(|link| link.expiry() > now));
-    expiry.unwrap_or(Timestamp::MAX)
 }

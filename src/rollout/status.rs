@@ -15,6 +15,7 @@ use crate::{
         conditions::conditions,
         status::{AssetStatus, DevicesStatus, FailureStatus, HubStatus, SasStatus},
     },
+    fleet::FailureSample,
     storage::link::BlobUri,
     time::{minus, ts, whole_seconds},
 };
@@ -74,10 +75,13 @@ fn time(at: Timestamp) -> Time {
 fn sas(view: &View<'_>, progress: &Progress) -> Option<SasStatus> {
     let delivery = view.delivery.as_ref()?;
     let before = view.rollout.before.sas.clone().unwrap_or_default();
-    let expiry = progress.first_expiry;
+    let expiry_time = progress.first_expiry.map(time);
+    // Before the fleet is counted nobody knows how early it must begin.
+    let same = delivery.guard.is_none() && expiry_time == before.expiry_time;
+    let renewal = progress.first_expiry.map(|expiry| time(minus(expiry, delivery.links.lead())));
     Some(SasStatus {
-        expiry_time: expiry.map(time),
-        renewal_time: expiry.map(|expiry| time(minus(expiry, delivery.links.lead()))),
+        expiry_time,
+        renewal_time: before.renewal_time.filter(|_| same).or(renewal),
         devices_on_old_link: match progress.held {
             Some(held) => Some(number(held.on_old_link)),
             None => before.devices_on_old_link,
@@ -116,7 +120,9 @@ fn reconcile_request(view: &View<'_>) -> Option<String> {
         .inventory_key
         .as_ref()
         .is_none_or(|key| found.inventory.done_for(key).is_some() || found.inventory.failure(key).is_some());
-    let delivered = view.delivery.as_ref().is_none_or(|delivery| {
+    // Where somebody else writes now, nothing but the inventory is looked at.
+    let delivery = view.delivery.as_ref().filter(|_| view.choice.shared.is_none());
+    let delivered = delivery.is_none_or(|delivery| {
         let counted = found.count.done_for(&delivery.count_key).is_some()
             || found.count.failure(&delivery.count_key).is_some();
         let swept = found.sweep.done_for(&delivery.sweep_key).is_some()
@@ -169,10 +175,13 @@ fn failures(view: &View<'_>, progress: &Progress) -> Vec<FailureStatus> {
         // Nothing new is known about them, as after a restart.
         return if same_asset(view) { view.rollout.before.failures.clone() } else { Vec::new() };
     }
-    let unwritten = progress.round.iter().flat_map(|round| &round.samples);
+    let unwritten = match &progress.round {
+        Some(round) => round.samples.clone(),
+        None => unwritten_before(view),
+    };
     let answered = answered.iter().flat_map(|count| &count.outcome.failures);
     let mut failures: Vec<FailureStatus> = Vec::new();
-    for sample in unwritten.chain(answered) {
+    for sample in unwritten.iter().chain(answered) {
         if failures.len() < MOST_FAILURES && failures.iter().all(|known| known.device_id != sample.device_id)
         {
             let (device_id, reason) = (sample.device_id.clone(), sample.reason.clone());
@@ -180,6 +189,16 @@ fn failures(view: &View<'_>, progress: &Progress) -> Vec<FailureStatus> {
         }
     }
     failures
+}
+
+/// The devices that could not be written, as was told before: they come first, and their number is told.
+fn unwritten_before(view: &View<'_>) -> Vec<FailureSample> {
+    let before = &view.rollout.before;
+    let Some(devices) = before.devices.as_ref().filter(|_| same_asset(view)) else { return Vec::new() };
+    let unwritten = devices.conflicted + devices.refused + devices.remaining;
+    let told = before.failures.iter().take(usize::try_from(unwritten).unwrap_or_default());
+    told.map(|told| FailureSample { device_id: told.device_id.clone(), reason: told.reason.clone() })
+        .collect()
 }
 
 fn number(n: u64) -> i64 {

@@ -165,6 +165,7 @@ impl<'a> View<'a> {
         let failed = found.store.failed.as_ref().map(|failed| failed.failure.at);
         let seen =
             found.sweep.done.as_ref().filter(|done| done.outcome.round.newer > 0).map(|done| done.ended);
+        // A time in the future comes from a clock that was set back, and would make every listing look old until it is reached.
         [stored, failed, seen].into_iter().flatten().any(|at| at > listed.began && at <= self.now)
     }
 }
