@@ -144,7 +144,7 @@ fn a_count_runs_on_until_it_ends() {
     world.now += seconds(30);
     assert!(world.wants(Kind::Count));
     let key = world.count_key();
-    world.found().running.push(Kind::Count);
+    world.found().count_running = Some(key.clone());
     // Answers are not expected any more, and it is on its way.
     world.now += minutes(10);
     assert!(world.wants(Kind::Count) && world.count_key() == key);

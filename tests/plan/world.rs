@@ -267,6 +267,9 @@ impl World {
         let (key, now) = (self.sweep_key(), self.now);
         let mut tally = Tally { round_began: Some(now), ..Tally::default() };
         change(&mut tally);
+        if tally.written > 0 {
+            self.found().written = Some(now);
+        }
         let leftovers = self.facts.found.leftovers;
         self.found().leftovers = if tally.round.left > 0 { leftovers + 1 } else { 0 };
         self.found().sweep.note(key, now, now, Ok(tally));
