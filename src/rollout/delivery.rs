@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::conditions::Reason,
-    fleet::{Counts, Goal, Target, query},
+    fleet::{Counts, Goal, Target, counts::Held, query},
     hub::{connection::HubConnection, sku::Rates},
     storage::{StorageAccount, StoredBlob, link::BlobUri},
     time::{due, until},
@@ -180,6 +180,12 @@ impl<'a> Delivery<'a> {
         let same = sweep.key.goal == self.sweep_key.goal;
         let unknown = sweep.outcome.round.unknown.iter().filter(|_| listed_since);
         unknown.filter(|blob| same || !self.knows(blob)).cloned().collect()
+    }
+
+    /// Devices whose link of the rollout is due for renewal, where they have been counted.
+    pub fn on_old_link(&self, now: Timestamp) -> Option<u64> {
+        let due = |held: &&Held| !held.link.as_ref().is_some_and(|link| self.links.is_good(link, now));
+        Some(self.fleet?.outcome.held.iter().filter(due).map(|held| held.devices).sum())
     }
 
     fn knows(&self, blob: &BlobUri) -> bool {

@@ -79,7 +79,7 @@ impl Progress {
                 let wanted = held.filter(|held| held.link.as_ref().is_some_and(wanted));
                 wanted.map(|held| held.devices).sum()
             };
-            let on_old_link = on_old_link(view).unwrap_or_default();
+            let on_old_link = delivery.on_old_link(now).unwrap_or_default();
             Held { devices: fleet.outcome.holders(), live: number(&live), on_old_link }
         });
         // What a sweep of other devices has found says nothing about these.
@@ -95,14 +95,6 @@ impl Progress {
             first_expiry: first_expiry(view),
         }
     }
-}
-
-/// Devices whose link of the rollout is due for renewal.
-fn on_old_link(view: &View<'_>) -> Option<u64> {
-    let delivery = view.delivery.as_ref()?;
-    let due = |link: Option<&Link>| !link.is_some_and(|link| delivery.links.is_good(link, view.now));
-    let held = delivery.fleet?.outcome.held.iter().filter(|held| due(held.link.as_ref()));
-    Some(held.map(|held| held.devices).sum())
 }
 
 /// What is being done towards Ready, in a sentence.

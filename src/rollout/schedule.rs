@@ -167,8 +167,11 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     }
     let counts = &count.outcome;
     let linked = counts.linked(&delivery.count_key.blob);
-    let complete = linked == counts.targeted && counts.received + counts.failed == linked;
-    let changed = found.count_changed.unwrap_or(count.began);
+    let complete = linked == counts.targeted
+        && counts.received + counts.failed == linked
+        && delivery.on_old_link(now) == Some(0);
+    // An index that lags shows what was written some time after it was.
+    let changed = found.count_changed.unwrap_or(count.began).max(found.written.unwrap_or(count.began));
     let sweeping = found.sweeping.is_some();
     let in_flight = sweeping || (!complete && due(changed, SETTLING_TIME, now) > now);
     let interval = view.rollout.spec.interval;
