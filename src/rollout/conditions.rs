@@ -172,8 +172,11 @@ fn unknown(view: &View<'_>, schedule: &Schedule, progress: &Progress) -> Option<
     let former = find(&view.rollout.before.conditions, READY);
     // A new spec or asset is not there before it was delivered; and what goes on is told as far as it is.
     let nothing_known = progress.counted.is_none() && progress.round.is_none();
+    // A count that has found devices without a live link is known, whatever was told before; who refuses one is not among them.
+    let refused = view.rollout.before.devices.as_ref().map_or(0, |devices| devices.refused.cast_unsigned());
+    let lacks = progress.counted.is_some_and(|counted| counted.live + refused < counted.targeted);
     let keeps = |former: &&Condition| {
-        former.status == "True" || (nothing_known && rests_on_the_fleet(&former.reason))
+        (former.status == "True" && !lacks) || (nothing_known && rests_on_the_fleet(&former.reason))
     };
     if let Some(former) = former.filter(|_| was_told(view)).filter(keeps) {
         return carried(view, former);
