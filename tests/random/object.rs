@@ -1,6 +1,6 @@
 //! The API server: the object, its source and its Secrets.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use blobrollout::{
@@ -8,9 +8,10 @@ use blobrollout::{
     hub::connection::HubConnection,
     rollout::{asset::Asset, fault::Fault, validate::Source},
     storage::StorageAccount,
+    time::{plus, whole_seconds},
 };
 use bytes::Bytes;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::json;
 
 /// What the API server holds.
@@ -67,8 +68,10 @@ impl Api {
         self.object.metadata.uid = Some(format!("uid-{}", self.made));
         self.object.metadata.generation = Some(1);
         self.object.metadata.deletion_timestamp = None;
-        self.object.metadata.creation_timestamp =
-            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(blobrollout::time::whole_seconds(now)));
+        // The API server's clock is no operator's, and does not go back.
+        let before = self.object.metadata.creation_timestamp.as_ref();
+        let before = before.map_or(Timestamp::UNIX_EPOCH, |time| plus(time.0, Duration::from_secs(1)));
+        self.object.metadata.creation_timestamp = Some(Time(whole_seconds(now).max(before)));
         self.object.status = None;
     }
 

@@ -203,15 +203,6 @@ fn reconcile(world: &mut World, n: usize) {
         found,
     };
     let plan = plan(&rollout, &facts, now);
-    if std::env::var("DBG").is_ok() {
-        let v = blobrollout::rollout::view::View::of(&rollout, &facts, now);
-        eprintln!(
-            "{now} DBG key {} progress {:?} {:?}",
-            world.api.key,
-            blobrollout::rollout::progress::Progress::of(&v),
-            plan.status.conditions.first()
-        );
-    }
     supervise(world, n, &plan);
     report(world, n, &object, &plan);
     let wake = until(plan.wake, now).max(SHORTEST_WAKE);
@@ -251,13 +242,6 @@ fn report(world: &mut World, n: usize, object: &BlobRollout, plan: &Plan) {
             plan.wake
         )
     });
-    if std::env::var("DBG").is_ok() {
-        eprintln!(
-            "DBG before {}\nDBG after  {}",
-            serde_json::to_string(&before).unwrap(),
-            serde_json::to_string(&plan.status).unwrap()
-        );
-    }
     world.status_writes += 1;
     world.api.object.status = Some(plan.status.clone());
     for operator in world.operators.iter_mut().filter(|operator| !operator.frozen && !operator.stopped) {

@@ -39,6 +39,7 @@ pub fn come_to_rest(world: &mut World) {
     is_right(world);
     if world.random.chance(30) {
         restart_costs_nothing(world, 1 - other);
+        settle(world);
     }
     costs_nothing(world, 1 - other);
 }
