@@ -109,7 +109,8 @@ impl Sweep<'_> {
         let Some(link) = self.links.mint(&gift.revision.name, now) else {
             return Err(HubError::Malformed("no link can be made for the blob's name".into()));
         };
-        let label = gift.label(&link);
+        // Who asks for a new look at everything wants it now, whatever came of the last attempt.
+        let label = format!("{} {:?}", gift.label(&link), self.key.request);
         let permission = self.attempts().permission(device, &label, now);
         match permission {
             Permission::Write => (),

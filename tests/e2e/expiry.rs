@@ -16,10 +16,10 @@ use crate::{
     rules::delivered,
 };
 
-/// A spec whose links live for six seconds: each is renewed two seconds before its end.
+/// A spec whose links live for six seconds: each is renewed three seconds before its end.
 fn short_lived(text: &str) -> Value {
     let mut spec = Case::spec(text);
-    spec["sas"] = json!({"lifetime": "6s"});
+    spec["sas"] = json!({"lifetime": "6s", "renewBefore": "3s"});
     spec
 }
 

@@ -57,7 +57,9 @@ async fn everything_is_looked_at_again_when_somebody_asks() {
     case.until_said("recipes", READY, "True Delivered").await;
     let asset = case.status("recipes").await.asset.unwrap();
     delete_blob(&case, &asset.uri).await;
-    // The same goes for a device that has come.
+    // The same goes for a device that has come, and for a twin that somebody has emptied right after it was written.
+    let emptied = json!({"properties": {"desired": {"configurationBlob": null}}});
+    case.hub.patch_twin(&devices[0], &emptied).unwrap();
     case.hub.create_device("late", &json!({"site": "plant-a"})).unwrap();
     case.annotate("recipes", RECONCILE_REQUESTED_AT, "now").await;
     case.until("recipes", |status| {

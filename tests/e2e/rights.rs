@@ -35,7 +35,7 @@ async fn a_status_that_may_not_be_written_is_tried_ever_more_slowly_and_links_li
     let _operator = case.operator().await;
     let mut spec = Case::spec("a");
     // Each renewal changes the status, and is a reason to write it.
-    spec["sas"] = json!({"lifetime": "6s"});
+    spec["sas"] = json!({"lifetime": "6s", "renewBefore": "3s"});
     delivered(&case, &spec, &devices).await;
     let roles: Api<Role> = Api::namespaced(case.client.clone(), &case.namespace);
     let all = roles.get("blobrollout").await.unwrap().rules.unwrap();
