@@ -75,3 +75,22 @@ async fn somebody_who_answers_at_once_is_named_and_fought_ever_more_slowly() {
     let tally = swept(&stage, &stage.deliver(&next, &[goal])).await;
     assert_eq!((tally.written, tally.round.contested), (20, 6), "{tally:?}");
 }
+
+#[tokio::test]
+async fn a_fleet_that_never_stops_growing_is_swept_in_a_few_rounds() {
+    let stage = Stage::with(5).await;
+    let goal = stage.revision(1);
+    let growing = async {
+        for number in 6.. {
+            stage.hub.create_device(&sensor(number), &json!({"site": "plant-a"})).unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let order = stage.deliver(&goal, &[]);
+    let tally = tokio::select! {
+        tally = stage.sweep(&order) => tally,
+        () = growing => panic!("it ends never"),
+    };
+    assert!(tally.written > 5 && tally.round.written > 0, "who came meanwhile is served: {tally:?}");
+    assert_eq!((stage.queries(), tally.round.left), (5, 0), "{tally:?}");
+}

@@ -205,7 +205,8 @@ async fn a_count_that_fails_in_the_middle_goes_on_where_it_was() {
 async fn rows_without_a_number_are_an_error_and_no_zero() {
     let stage = Stage::with(3).await;
     let goal = stage.revision(1);
-    let effect = Effect::Body(r#"[{"N": 3}]"#.into());
+    let row = json!({"uri": stage.link(&goal, Duration::ZERO), "status": "received", "N": 3});
+    let effect = Effect::Body(json!([row]).to_string());
     stage.hub.add_fault(HubFault {
         route: Some(Route::Query),
         when: When::default(),

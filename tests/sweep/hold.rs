@@ -39,3 +39,19 @@ async fn eighty_revisions_are_held_with_few_queries() {
     assert!(once <= 10 && queries <= 2 * once, "{queries}, then {once}");
     assert_eq!((stage.written(), stage.storage.readings()), (160, 80));
 }
+
+#[tokio::test]
+async fn who_has_lost_its_link_since_the_query_saw_it_gets_none_while_it_is_held() {
+    let lag = Duration::from_hours(1);
+    let stage = Stage::lagging(2, lag).await;
+    let (held, goal) = (stage.revision(1), stage.revision(2));
+    for number in 1..=2 {
+        stage.put(&sensor(number), &stage.given(&held, LIFETIME));
+    }
+    stage.hub.clock().advance(lag);
+    stage.put(&sensor(2), &json!(null));
+    let order = stage.deliver(&goal, std::slice::from_ref(&held)).held_at(vec![held.blob.clone()]);
+    let tally = stage.sweep(&order).await;
+    assert_eq!((tally.written, &tally.round), (1, &Round::default()), "{tally:?}");
+    assert!(stage.holds(&sensor(1), &held) && stage.there(&sensor(2)).is_null());
+}

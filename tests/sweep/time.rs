@@ -12,6 +12,9 @@ const BEGIN: u64 = 1_748_779_200;
 /// How much time passes in a millisecond of the machine.
 const STEP: Duration = Duration::from_millis(20);
 
+/// How long a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// Begins it, and gives the hub's clock. The test's runtime must have one thread.
 pub fn begin() -> Clock {
     tokio::time::pause();
@@ -38,9 +41,12 @@ pub fn instant(clock: &Clock) -> Timestamp {
     clock.now().to_string().parse().unwrap()
 }
 
-/// Waits for a condition.
+/// Waits for a condition, and fails where it does not come.
 pub async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(STEP).await;
-    }
+    let come = async {
+        while !condition() {
+            tokio::time::sleep(STEP).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, come).await.unwrap();
 }
