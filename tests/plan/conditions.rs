@@ -113,7 +113,7 @@ fn what_goes_on_beside_a_ready_that_is_true_has_a_condition_of_its_own() {
         (HUB_UNAVAILABLE, "HubUnavailable", World::hub_away),
         (HUB_UNAVAILABLE, "HubUnavailable", |world| world.facts.hub = Err(away(Reason::HubUnavailable))),
         (STORAGE_UNAVAILABLE, "StorageUnavailable", |world| {
-            world.list_fails(away(Reason::StorageUnavailable))
+            world.list_fails(away(Reason::StorageUnavailable));
         }),
         (STORAGE_UNAVAILABLE, "StorageUnavailable", |world| {
             world.facts.account = Err(away(Reason::StorageUnavailable));

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use crate::world::{World, account, hub, minutes, seconds};
 
+type Edit = fn(&mut Value);
+
 /// How each section can be wrong although the object was admitted.
-const INVALID: [(&str, fn(&mut Value)); 9] = [
+const INVALID: [(&str, Edit); 9] = [
     ("spec.source.inline.base64", |spec| spec["source"] = json!({"inline": {"base64": "?"}})),
     ("spec.source", |spec| spec["source"] = json!({})),
     ("spec.contentType", |spec| spec["contentType"] = json!(" text/plain")),

@@ -30,7 +30,7 @@ fn the_brake_stops_a_sweep_whatever_else_is_broken() {
         ("suspended", suspend),
         ("deleted", |world| world.object["metadata"]["deletionTimestamp"] = json!("2026-11-24T12:00:00Z")),
         ("another target", |world| {
-            world.edit(|spec| spec["target"]["query"] = json!("tags.site = 'plant-b'"))
+            world.edit(|spec| spec["target"]["query"] = json!("tags.site = 'plant-b'"));
         }),
         ("ids", |world| world.edit(|spec| spec["target"] = json!({"deviceIds": ["sensor-1"]}))),
     ];

@@ -45,21 +45,21 @@ fn links_are_renewed_before_they_run_out_and_no_oftener_than_each_half_lifetime(
     let (expires, renews) = times(&world);
     assert!(expires.duration_since(renews) >= "PT56H".parse().unwrap(), "a third of 168h");
     let end = world.now + minutes(60 * 24 * 28);
-    let mut expiries = vec![expires];
+    let mut seen = vec![expires];
     while world.now < end {
         let first = world.fleet.first_expiry(|_| true).unwrap();
         let left = first.duration_since(world.now);
         assert!(left >= "PT55H59M".parse().unwrap(), "{first} at {}", world.now);
         assert_eq!(world.said(READY), "True Delivered", "{}", world.now);
-        if expiries.last() != Some(&first) {
-            expiries.push(first);
+        if seen.last() != Some(&first) {
+            seen.push(first);
         }
         if !world.work() {
             world.settle();
             world.now = world.plan().wake;
         }
     }
-    assert!((7..=10).contains(&expiries.len()), "{} renewals in four weeks", expiries.len());
+    assert!((7..=10).contains(&seen.len()), "{} renewals in four weeks", seen.len());
 }
 
 #[test]
