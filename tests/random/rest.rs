@@ -177,7 +177,10 @@ fn costs_nothing(world: &mut World, n: usize) {
     let soak = 11 * interval;
     let now = world.now();
     let end = plus(now, std::time::Duration::from_millis(u64::try_from(soak).unwrap()));
-    if world.links().next_change(now) < plus(end, world.spec.interval) {
+    // A link that nobody can renew any more dies on the way, and that is told.
+    let sas = world.api.object.status.as_ref().and_then(|status| status.sas.clone()).unwrap_or_default();
+    let dies = sas.expiry_time.is_some_and(|expiry| expiry.0 > now && expiry.0 <= end);
+    if dies || world.links().next_change(now) < plus(end, world.spec.interval) {
         return;
     }
     let before = effects(world);
