@@ -10,7 +10,7 @@ use blobrollout::{
 };
 
 use crate::{
-    edits,
+    checks, edits,
     hub::{Device, picks},
     world::World,
 };
@@ -33,7 +33,9 @@ pub fn come_to_rest(world: &mut World) {
     if world.random.chance(20) {
         edits::restart(world, 1 - other);
     }
-    world.pass(GRUDGE);
+    if checks::somebody_is_excused(world) {
+        world.pass(GRUDGE);
+    }
     settle(world);
     world.say(|| "everything must be right now".into());
     is_right(world);
@@ -57,8 +59,7 @@ fn settle(world: &mut World) {
     let (mut idle, interval) = (0, interval(world));
     for _ in 0..MOST_INTERVALS {
         let before = effects(world);
-        let ids: Vec<String> = world.hub.devices.keys().cloned().collect();
-        ids.iter().for_each(|id| edits::answer_once(world, id));
+        edits::all_answer(world);
         world.pass(interval);
         idle = if effects(world) == before { idle + 1 } else { 0 };
         if idle == 3 {
@@ -177,7 +178,12 @@ fn costs_nothing(world: &mut World, n: usize) {
     let soak = 11 * interval;
     let now = world.now();
     let end = plus(now, std::time::Duration::from_millis(u64::try_from(soak).unwrap()));
-    if world.links().next_change(now) < plus(end, world.spec.interval) {
+    // A link that leads to a lost blob is not renewed, and dies.
+    let lost = world.hub.devices.values().filter_map(Device::uri).any(|uri| {
+        let name = uri.split_once("/rollouts/").and_then(|(_, rest)| rest.split_once('?'));
+        name.is_some_and(|(name, _)| !world.storage.blobs.contains_key(name))
+    });
+    if lost || world.links().next_change(now) < plus(end, world.spec.interval) {
         return;
     }
     let before = effects(world);
