@@ -32,15 +32,15 @@ pub fn step(world: &mut World) {
             }
         }
         35..50 => {
-            let time = world.random.between(SECOND, 2 * MINUTE);
+            let time = world.random.between(SECOND, MINUTE);
             world.pass(time);
         }
-        50..53 => {
-            let time = world.random.between(10 * MINUTE, 3 * HOUR);
+        50..52 => {
+            let time = world.random.between(10 * MINUTE, 2 * HOUR);
             world.say(|| format!("{} minutes pass", time / MINUTE));
             world.pass(time);
         }
-        53..62 => edit(world),
+        52..62 => edit(world),
         62..70 => device(world),
         70..78 => somebody_else(world),
         78..86 => fault(world),

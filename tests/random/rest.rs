@@ -43,7 +43,9 @@ pub fn come_to_rest(world: &mut World) {
         restart_costs_nothing(world, 1 - other);
         settle(world);
     }
-    costs_nothing(world, 1 - other);
+    if world.random.chance(40) {
+        costs_nothing(world, 1 - other);
+    }
 }
 
 fn interval(world: &World) -> i64 {
