@@ -36,7 +36,7 @@ pub fn step(world: &mut World) {
             world.pass(time);
         }
         50..52 => {
-            let time = world.random.between(10 * MINUTE, 2 * HOUR);
+            let time = world.random.between(10 * MINUTE, HOUR);
             world.say(|| format!("{} minutes pass", time / MINUTE));
             world.pass(time);
         }

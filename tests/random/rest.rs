@@ -19,7 +19,7 @@ const MINUTE: i64 = 60_000;
 /// Within so many intervals everything is done that no grudge holds up.
 const MOST_INTERVALS: usize = 60;
 /// A device that was refused or contested is tried again after so long at most.
-const GRUDGE: i64 = 66 * MINUTE;
+const GRUDGE: i64 = 85 * MINUTE;
 
 /// Comes to rest, and stays there.
 pub fn come_to_rest(world: &mut World) {
