@@ -35,6 +35,10 @@ impl LinkSigner {
 
     /// A link that reads the blob `name` within `window`, and nothing else.
     pub fn sign(&self, name: &str, window: Window) -> Option<Link> {
+        Link::parse(&self.text(&self.blob(name)?, name, window))
+    }
+
+    fn text(&self, blob: &BlobUri, name: &str, window: Window) -> String {
         let (start, expiry) = (seconds(window.start), seconds(window.expiry));
         let protocol = if self.https_only { "https" } else { "" };
         let resource = format!("/blob/{}/{}/{name}", self.key.account(), self.container);
@@ -44,11 +48,11 @@ impl LinkSigner {
                 .join("\n");
         let signature = Secret::new(self.key.sign(&text));
         let spr = if self.https_only { "&spr=https" } else { "" };
-        Link::parse(&format!(
+        format!(
             "{}sp=r&sr=b{spr}&sv={VERSION}&sig={}",
-            self.blob(name)?.within(window),
+            blob.within(window),
             utf8_percent_encode(signature.expose(), VALUE)
-        ))
+        )
     }
 
     /// Whether `link` is one that this key, and no other, gives: made again with its own times it is the same, byte for byte.
@@ -56,7 +60,7 @@ impl LinkSigner {
         let name =
             link.blob().as_str().strip_prefix(&self.container_uri).and_then(|rest| rest.strip_prefix('/'));
         let (Some(name), Some(start)) = (name, link.start()) else { return false };
-        self.sign(name, Window { start, expiry: link.expiry() }).is_some_and(|again| again == *link)
+        self.text(link.blob(), name, Window { start, expiry: link.expiry() }) == link.expose()
     }
 
     /// The address of the blob `name`.

@@ -38,7 +38,8 @@ impl Counting {
         let picked = || world.hub.index.iter().filter(|(id, device)| picks(&key.target, id, device));
         let number =
             |wanted: &dyn Fn(&Device) -> bool| picked().filter(|(_, device)| wanted(device)).count() as u64;
-        let linked = |device: &Device| device.blob().as_ref() == Some(&key.blob);
+        let link = format!("{}?", key.blob.as_str());
+        let linked = |device: &Device| device.uri().is_some_and(|uri| uri.starts_with(&link));
         let answer = |device: &Device| ack(device.reported.as_ref(), &key.blob);
         match self.asked {
             0 => self.counts.targeted = number(&|_| true),

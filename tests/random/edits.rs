@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     checks::{self, disturbed, touched},
-    hub::PROPERTY,
+    hub::{Device, PROPERTY},
     operator::Operator,
     world::World,
 };
@@ -32,15 +32,15 @@ pub fn step(world: &mut World) {
             }
         }
         35..50 => {
-            let time = world.random.between(SECOND, 2 * MINUTE);
+            let time = world.random.between(SECOND, MINUTE);
             world.pass(time);
         }
-        50..54 => {
-            let time = world.random.between(MINUTE, 2 * HOUR);
+        50..52 => {
+            let time = world.random.between(10 * MINUTE, HOUR);
             world.say(|| format!("{} minutes pass", time / MINUTE));
             world.pass(time);
         }
-        54..62 => edit(world),
+        52..62 => edit(world),
         62..70 => device(world),
         70..78 => somebody_else(world),
         78..86 => fault(world),
@@ -98,7 +98,7 @@ fn edit(world: &mut World) {
             change(world, "maxDevices", |object| object.spec.target.max_devices = most);
         }
         70..75 => {
-            let interval = ["5m", "10m", "2m"][any];
+            let interval = ["15m", "10m", "20m"][any];
             change(world, interval, |object| object.spec.interval = interval.into());
         }
         75..80 => {
@@ -164,13 +164,14 @@ fn device(world: &mut World) {
     }
 }
 
-/// The device answers for what it has, unless it has done so.
-pub fn answer_once(world: &mut World, id: &str) {
-    let device = &world.hub.devices[id];
-    let said = device.reported.as_ref().and_then(|said| said["acknowledged"].as_str());
-    if said != device.uri() {
-        answer(world, id);
-    }
+/// All devices answer for what they have, unless they have done so.
+pub fn all_answer(world: &mut World) {
+    let silent = |(_, device): &(&String, &Device)| {
+        let said = device.reported.as_ref().and_then(|said| said["acknowledged"].as_str());
+        said != device.uri()
+    };
+    let ids: Vec<String> = world.hub.devices.iter().filter(silent).map(|(id, _)| id.clone()).collect();
+    ids.iter().for_each(|id| answer(world, id));
 }
 
 /// The device answers for what it has.

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use blobrollout::{
-    fleet::Target,
-    storage::link::{BlobUri, Link},
-};
+use blobrollout::{fleet::Target, storage::link::Link};
 use serde_json::{Map, Value};
 
 /// The desired property of the rollout.
@@ -40,11 +37,6 @@ impl Device {
     /// The link in it, parsed.
     pub fn link(&self) -> Option<Link> {
         self.uri().and_then(Link::parse)
-    }
-
-    /// The blob that it links to.
-    pub fn blob(&self) -> Option<BlobUri> {
-        self.link().map(|link| link.blob().clone())
     }
 }
 

@@ -49,7 +49,7 @@ impl Api {
             "spec": {
                 "source": {"inline": {"text": "content 0"}},
                 "contentType": "text/plain",
-                "interval": "5m",
+                "interval": "15m",
                 "sas": {"lifetime": "12h"},
                 "storage": {"container": "rollouts", "connectionStringSecretRef": {"name": "storage", "key": "cs"}},
                 "hub": {"connectionStringSecretRef": {"name": "hub", "key": "cs"}},

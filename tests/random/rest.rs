@@ -10,7 +10,7 @@ use blobrollout::{
 };
 
 use crate::{
-    edits,
+    checks, edits,
     hub::{Device, picks},
     world::World,
 };
@@ -19,7 +19,7 @@ const MINUTE: i64 = 60_000;
 /// Within so many intervals everything is done that no grudge holds up.
 const MOST_INTERVALS: usize = 60;
 /// A device that was refused or contested is tried again after so long at most.
-const GRUDGE: i64 = 66 * MINUTE;
+const GRUDGE: i64 = 85 * MINUTE;
 
 /// Comes to rest, and stays there.
 pub fn come_to_rest(world: &mut World) {
@@ -33,7 +33,9 @@ pub fn come_to_rest(world: &mut World) {
     if world.random.chance(20) {
         edits::restart(world, 1 - other);
     }
-    world.pass(GRUDGE);
+    if checks::somebody_is_excused(world) {
+        world.pass(GRUDGE);
+    }
     settle(world);
     world.say(|| "everything must be right now".into());
     is_right(world);
@@ -41,7 +43,9 @@ pub fn come_to_rest(world: &mut World) {
         restart_costs_nothing(world, 1 - other);
         settle(world);
     }
-    costs_nothing(world, 1 - other);
+    if world.random.chance(40) {
+        costs_nothing(world, 1 - other);
+    }
 }
 
 fn interval(world: &World) -> i64 {
@@ -57,8 +61,7 @@ fn settle(world: &mut World) {
     let (mut idle, interval) = (0, interval(world));
     for _ in 0..MOST_INTERVALS {
         let before = effects(world);
-        let ids: Vec<String> = world.hub.devices.keys().cloned().collect();
-        ids.iter().for_each(|id| edits::answer_once(world, id));
+        edits::all_answer(world);
         world.pass(interval);
         idle = if effects(world) == before { idle + 1 } else { 0 };
         if idle == 3 {

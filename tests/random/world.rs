@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     checks::{self, Checks},
+    edits,
     hub::{Device, Hub},
     object::Api,
     operator::{Operator, SKEW},
@@ -50,6 +51,8 @@ pub struct World {
     pub twin_writes: u64,
     /// Statuses that operators have written.
     pub status_writes: u64,
+    /// Whether devices answer at once.
+    answering: bool,
     told: bool,
 }
 
@@ -59,6 +62,7 @@ impl World {
         let mut random = Random::new(seed);
         let api = Api::new(Timestamp::from_second(BEGIN).unwrap());
         let lag = if random.chance(40) { *random.pick(&[2_000, 30_000, 240_000]) } else { 0 };
+        let answering = random.chance(70);
         let mut world = Self {
             spec: Rollout::of(&api.object).spec,
             random,
@@ -71,6 +75,7 @@ impl World {
             checks: Checks::default(),
             twin_writes: 0,
             status_writes: 0,
+            answering,
             told,
         };
         for n in 0..DEVICES {
@@ -164,6 +169,9 @@ impl World {
         let end = self.elapsed + milliseconds;
         loop {
             self.work();
+            if self.answering {
+                edits::all_answer(self);
+            }
             let timers = self.operators.iter().filter_map(Operator::timer);
             let next = timers.min().unwrap_or(end).min(end);
             if self.elapsed >= end {
