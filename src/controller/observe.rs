@@ -10,8 +10,8 @@ use kube::ResourceExt;
 use super::{context::Context, sightings::last_seen};
 use crate::{
     api::{BlobRollout, conditions::Reason, spec::KeyRef},
-    follow::Follow,
     hub::connection::HubConnection,
+    retry_class::RetryClass,
     rollout::{Rollout, asset::Asset, facts::Facts, fault::Fault, validate::Source},
     source::{self, objects},
     storage::StorageAccount,
@@ -62,7 +62,7 @@ pub async fn observe(object: &BlobRollout, rollout: &Rollout, ctx: &Context) -> 
 async fn in_time<T>(reason: Reason, read: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::time::timeout(READ_TIMEOUT, read).await.unwrap_or_else(|_| {
         let message = format!("the API server did not answer within {} s", READ_TIMEOUT.as_secs());
-        Err(Fault { reason, message, follow: Follow::TryAgain })
+        Err(Fault { reason, message, class: RetryClass::Transient })
     })
 }
 
@@ -71,7 +71,7 @@ async fn asset(ctx: &Context, namespace: &str, wanted: &Source) -> Result<Asset,
     in_time(unavailable, async {
         let read = source::read(&ctx.client, namespace, wanted).await;
         read.map(Asset::new).map_err(|error| {
-            Fault::of(error.follow(), unavailable, unavailable, format!("spec.source: {error}"))
+            Fault::of(error.retry_class(), unavailable, unavailable, format!("spec.source: {error}"))
         })
     })
     .await
@@ -82,7 +82,9 @@ async fn credential(ctx: &Context, namespace: &str, key: &KeyRef, field: &str) -
     let unavailable = Reason::CredentialUnavailable;
     let read = async {
         let read = objects::secret_key(&ctx.client, namespace, key).await;
-        read.map_err(|error| Fault::of(error.follow(), unavailable, unavailable, format!("{field}: {error}")))
+        read.map_err(|error| {
+            Fault::of(error.retry_class(), unavailable, unavailable, format!("{field}: {error}"))
+        })
     };
     let bytes = in_time(unavailable, read).await?;
     String::from_utf8(bytes.to_vec()).map(|text| text.trim().to_owned()).map_err(|_| {

@@ -71,12 +71,15 @@ pub fn last_seen<P: PartialEq, T: Clone>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::conditions::Reason, follow::Follow};
+    use crate::{api::conditions::Reason, retry_class::RetryClass};
 
     #[test]
     fn what_cannot_be_read_for_a_moment_stands_as_it_was_seen() {
-        let away =
-            || Fault { reason: Reason::SourceUnavailable, message: String::new(), follow: Follow::TryAgain };
+        let away = || Fault {
+            reason: Reason::SourceUnavailable,
+            message: String::new(),
+            class: RetryClass::Transient,
+        };
         let gone = || Fault::user(Reason::SourceUnavailable, "gone");
         let mut seen = None;
         assert_eq!(last_seen::<_, u8>(&mut seen, Some("a"), Err(away())), Err(away()));

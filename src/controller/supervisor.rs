@@ -17,8 +17,8 @@ use crate::{
     api::{BlobRollout, conditions::Reason},
     clock::Clock,
     fleet::attempts::Attempts,
-    follow::Follow,
     redact::redact,
+    retry_class::RetryClass,
     rollout::{
         fault::Fault,
         found::Found,
@@ -218,7 +218,7 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Fault {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let message = format!("a task has panicked: {}", redact(text.unwrap_or("without a word"), 300));
-    Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }
+    Fault { reason: Reason::Progressing, message, class: RetryClass::Transient }
 }
 
 #[cfg(test)]

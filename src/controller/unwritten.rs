@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     api::conditions::Reason,
-    follow::Follow,
+    retry_class::RetryClass,
     rollout::fault::{Failure, Fault},
 };
 
@@ -26,7 +26,7 @@ impl Unwritten {
     /// It could not be written once more. Returns when the next attempt is due.
     pub fn failed(&self, uid: &str, error: &kube::Error, now: Timestamp) -> Timestamp {
         let fault =
-            Fault { reason: Reason::Progressing, message: error.to_string(), follow: Follow::TryAgain };
+            Fault { reason: Reason::Progressing, message: error.to_string(), class: RetryClass::Transient };
         let mut all = self.locked();
         let failure = Failure::after(all.get(uid), fault, now);
         let at = failure.next_attempt(uid, now);

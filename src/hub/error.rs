@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{Timestamp, fmt::rfc2822};
 use serde_json::Value;
 
-use crate::{follow::Follow, redact::redact, time};
+use crate::{redact::redact, retry_class::RetryClass, time};
 
 /// The bounds of a wait that a hub asks for: what it writes may be zero, in the past, or a day.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -67,21 +67,21 @@ pub enum HubError {
 
 impl HubError {
     /// What has to happen before the call can succeed.
-    pub fn follow(&self) -> Follow {
+    pub fn retry_class(&self) -> RetryClass {
         match self {
             Self::Unauthorized(_) | Self::Forbidden(_) | Self::BadRequest { .. } | Self::TooLarge(_) => {
-                Follow::UserMustAct
+                RetryClass::Terminal
             }
-            Self::QuotaExceeded(_) => Follow::WaitFor(QUOTA_WAIT),
+            Self::QuotaExceeded(_) => RetryClass::RetryAfter(QUOTA_WAIT),
             Self::Throttled { after } => {
-                Follow::WaitFor(after.unwrap_or(USUAL_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT))
+                RetryClass::RetryAfter(after.unwrap_or(USUAL_WAIT).clamp(SHORTEST_WAIT, LONGEST_WAIT))
             }
             Self::NotFound
             | Self::PreconditionFailed
             | Self::Server { .. }
             | Self::Unreachable(_)
             | Self::Malformed(_)
-            | Self::Cancelled => Follow::TryAgain,
+            | Self::Cancelled => RetryClass::Transient,
         }
     }
 }
@@ -249,19 +249,19 @@ mod tests {
 
     #[test]
     fn what_follows() {
-        let wait = |seconds| Follow::WaitFor(Duration::from_secs(seconds));
+        let wait = |seconds| RetryClass::RetryAfter(Duration::from_secs(seconds));
         for (error, want) in [
-            (HubError::Unauthorized(String::new()), Follow::UserMustAct),
-            (HubError::Forbidden(String::new()), Follow::UserMustAct),
-            (HubError::BadRequest { message: String::new() }, Follow::UserMustAct),
+            (HubError::Unauthorized(String::new()), RetryClass::Terminal),
+            (HubError::Forbidden(String::new()), RetryClass::Terminal),
+            (HubError::BadRequest { message: String::new() }, RetryClass::Terminal),
             (HubError::QuotaExceeded(String::new()), wait(300)),
             (HubError::Throttled { after: None }, wait(10)),
             (HubError::Throttled { after: Some(Duration::from_mins(15)) }, wait(300)),
-            (HubError::Server { status: 500 }, Follow::TryAgain),
-            (HubError::PreconditionFailed, Follow::TryAgain),
-            (HubError::Cancelled, Follow::TryAgain),
+            (HubError::Server { status: 500 }, RetryClass::Transient),
+            (HubError::PreconditionFailed, RetryClass::Transient),
+            (HubError::Cancelled, RetryClass::Transient),
         ] {
-            assert_eq!(error.follow(), want, "{error}");
+            assert_eq!(error.retry_class(), want, "{error}");
         }
     }
 }

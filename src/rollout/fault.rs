@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::{api::conditions::Reason, follow::Follow, time::due};
+use crate::{api::conditions::Reason, retry_class::RetryClass, time::due};
 
 /// Something that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Fault {
     /// What happened and what to do, without secrets.
     pub message: String,
     /// What has to happen before it is worth trying again.
-    pub follow: Follow,
+    pub class: RetryClass,
 }
 
 /// An attempt that failed, and those before it.
@@ -36,27 +36,27 @@ const RECHECK_PERIOD: Duration = Duration::from_mins(1);
 impl Fault {
     /// A fault that a user must mend.
     pub fn user(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), follow: Follow::UserMustAct }
+        Self { reason, message: message.into(), class: RetryClass::Terminal }
     }
 
-    /// A fault of a service, by what its error says follows: the first reason where it is down or busy, the second where it refuses.
-    pub fn of(follow: Follow, unavailable: Reason, refused: Reason, message: impl Into<String>) -> Self {
-        let reason = if follow == Follow::UserMustAct { refused } else { unavailable };
-        Self { reason, message: message.into(), follow }
+    /// A fault of a service, by the class of its error: the first reason where it is down or busy, the second where it refuses.
+    pub fn of(class: RetryClass, unavailable: Reason, refused: Reason, message: impl Into<String>) -> Self {
+        let reason = if class == RetryClass::Terminal { refused } else { unavailable };
+        Self { reason, message: message.into(), class }
     }
 
     /// Whether nothing changes until a user acts.
     pub fn needs_user(&self) -> bool {
-        self.follow == Follow::UserMustAct
+        self.class == RetryClass::Terminal
     }
 
     /// How long to wait after `attempts` failures in a row: doubling from a second to five minutes, spread by a fifth so that
     /// rollouts that failed together do not return together. `seed` tells rollouts apart.
     pub fn wait(&self, attempts: u32, seed: &str) -> Duration {
-        match self.follow {
-            Follow::UserMustAct => RECHECK_PERIOD,
-            Follow::WaitFor(asked) => asked.clamp(Duration::from_secs(1), LONGEST_WAIT),
-            Follow::TryAgain => {
+        match self.class {
+            RetryClass::Terminal => RECHECK_PERIOD,
+            RetryClass::RetryAfter(asked) => asked.clamp(Duration::from_secs(1), LONGEST_WAIT),
+            RetryClass::Transient => {
                 let doubled = Duration::from_secs(1 << attempts.saturating_sub(1).min(9));
                 let spread =
                     seed.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -83,13 +83,13 @@ mod tests {
     use super::*;
     use crate::time::plus;
 
-    fn fault(follow: Follow) -> Fault {
-        Fault { reason: Reason::HubUnavailable, message: String::new(), follow }
+    fn fault(class: RetryClass) -> Fault {
+        Fault { reason: Reason::HubUnavailable, message: String::new(), class }
     }
 
     #[test]
     fn waits_grow_to_a_bound_and_are_spread() {
-        let again = fault(Follow::TryAgain);
+        let again = fault(RetryClass::Transient);
         for attempts in 1..40 {
             let wait = again.wait(attempts, "a");
             let ideal = Duration::from_secs(1 << (attempts - 1).min(9)).min(LONGEST_WAIT);
@@ -97,16 +97,19 @@ mod tests {
             assert_eq!(wait, again.wait(attempts, "a"), "the same for the same rollout");
         }
         assert_ne!(again.wait(5, "a"), again.wait(5, "b"));
-        assert_eq!(fault(Follow::UserMustAct).wait(30, "a"), RECHECK_PERIOD);
-        assert_eq!(fault(Follow::WaitFor(Duration::from_hours(24))).wait(0, "a"), LONGEST_WAIT);
-        assert_eq!(fault(Follow::WaitFor(Duration::ZERO)).wait(0, "a"), Duration::from_secs(1));
-        assert_eq!(fault(Follow::WaitFor(Duration::from_secs(7))).wait(9, "a"), Duration::from_secs(7));
+        assert_eq!(fault(RetryClass::Terminal).wait(30, "a"), RECHECK_PERIOD);
+        assert_eq!(fault(RetryClass::RetryAfter(Duration::from_hours(24))).wait(0, "a"), LONGEST_WAIT);
+        assert_eq!(fault(RetryClass::RetryAfter(Duration::ZERO)).wait(0, "a"), Duration::from_secs(1));
+        assert_eq!(
+            fault(RetryClass::RetryAfter(Duration::from_secs(7))).wait(9, "a"),
+            Duration::from_secs(7)
+        );
     }
 
     #[test]
     fn a_time_in_the_future_is_due() {
         let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let failed = Failure::after(None, fault(Follow::TryAgain), plus(now, Duration::from_hours(1)));
+        let failed = Failure::after(None, fault(RetryClass::Transient), plus(now, Duration::from_hours(1)));
         assert!(failed.next_attempt("a", now) <= now);
     }
 }

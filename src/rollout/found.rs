@@ -200,12 +200,12 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::conditions::Reason, follow::Follow};
+    use crate::{api::conditions::Reason, retry_class::RetryClass};
 
     #[test]
     fn failures_are_counted_for_one_key_and_forgotten_by_a_success() {
         let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
-        let fault = || Fault::of(Follow::TryAgain, Reason::HubUnavailable, Reason::HubRefused, "away");
+        let fault = || Fault::of(RetryClass::Transient, Reason::HubUnavailable, Reason::HubRefused, "away");
         let mut record: Record<&str, u32> = Record::default();
         let attempts = |record: &Record<&str, u32>, key| record.failure(&key).map(|failure| failure.attempts);
         record.note("a", at, at, Err(fault()));

@@ -171,7 +171,8 @@ fn count_due(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         && counts.received + counts.failed == linked
         && delivery.on_old_link(now) == Some(0);
     // An index that lags shows what was written some time after it was.
-    let changed = found.count_changed.unwrap_or(count.began).max(found.written.unwrap_or(count.began));
+    let moved = found.count_changed.unwrap_or(count.began);
+    let changed = found.written.map_or(moved, |written| written.max(moved));
     let sweeping = found.sweeping.is_some();
     let in_flight = sweeping || (!complete && due(changed, SETTLING_TIME, now) > now);
     let interval = view.rollout.spec.interval;

@@ -5,7 +5,7 @@ pub mod objects;
 use bytes::Bytes;
 use kube::Client;
 
-use crate::{follow::Follow, rollout::validate::Source};
+use crate::{retry_class::RetryClass, rollout::validate::Source};
 use objects::ObjectError;
 
 /// Largest asset of a ConfigMap or Secret, in bytes: the limit that Kubernetes sets to such an object.
@@ -27,10 +27,10 @@ pub enum SourceError {
 
 impl SourceError {
     /// What follows.
-    pub fn follow(&self) -> Follow {
+    pub fn retry_class(&self) -> RetryClass {
         match self {
-            Self::Object(error) => error.follow(),
-            Self::TooBig { .. } => Follow::UserMustAct,
+            Self::Object(error) => error.retry_class(),
+            Self::TooBig { .. } => RetryClass::Terminal,
         }
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use kube::{Api, Client};
 
-use crate::{api::spec::KeyRef, follow::Follow};
+use crate::{api::spec::KeyRef, retry_class::RetryClass};
 
 /// Why a key could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +64,10 @@ fn others(has: &[String]) -> String {
 
 impl ObjectError {
     /// What follows.
-    pub fn follow(&self) -> Follow {
+    pub fn retry_class(&self) -> RetryClass {
         match self {
-            Self::Api { .. } => Follow::TryAgain,
-            _ => Follow::UserMustAct,
+            Self::Api { .. } => RetryClass::Transient,
+            _ => RetryClass::Terminal,
         }
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use url::Url;
 
 use super::key::AccountKey;
-use crate::follow::Follow;
+use crate::retry_class::RetryClass;
 
 /// A storage account: where its blobs are, and the key that opens it.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,8 +65,8 @@ use StorageConnectionError::{Malformed, Missing, NotAPair};
 
 impl StorageConnectionError {
     /// The Secret has to be changed.
-    pub fn follow(&self) -> Follow {
-        Follow::UserMustAct
+    pub fn retry_class(&self) -> RetryClass {
+        RetryClass::Terminal
     }
 }
 

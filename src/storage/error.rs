@@ -10,7 +10,7 @@ use azure_storage_blob::StorageError;
 use k8s_openapi::jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
 use super::retry_after::retry_after;
-use crate::{follow::Follow, redact::redact};
+use crate::{redact::redact, retry_class::RetryClass};
 
 /// A call to the storage service that failed. Its texts hold no link, key or signature.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,19 +86,19 @@ pub(super) struct Hints<'a> {
 
 impl StoreError {
     /// What has to happen before the call can succeed.
-    pub fn follow(&self) -> Follow {
+    pub fn retry_class(&self) -> RetryClass {
         match self {
-            Self::Unauthorized(_) | Self::Forbidden(_) | Self::Occupied { .. } => Follow::UserMustAct,
-            Self::Throttled { after: Some(after), .. } => Follow::WaitFor(*after),
+            Self::Unauthorized(_) | Self::Forbidden(_) | Self::Occupied { .. } => RetryClass::Terminal,
+            Self::Throttled { after: Some(after), .. } => RetryClass::RetryAfter(*after),
             Self::Throttled { after: None, .. }
             | Self::NotFound(_)
             | Self::Precondition(_)
-            | Self::Unreachable(_) => Follow::TryAgain,
+            | Self::Unreachable(_) => RetryClass::Transient,
             // 409: a container that is being deleted, an account that is being made. A damaged block comes whole the next time.
             Self::Refused(refusal) => match refusal.status {
-                500.. | 408 | 409 => Follow::TryAgain,
-                400 if refusal.code == "Md5Mismatch" => Follow::TryAgain,
-                _ => Follow::UserMustAct,
+                500.. | 408 | 409 => RetryClass::Transient,
+                400 if refusal.code == "Md5Mismatch" => RetryClass::Transient,
+                _ => RetryClass::Terminal,
             },
         }
     }
@@ -193,14 +193,14 @@ mod tests {
 
     #[test]
     fn what_follows_from_an_answer() {
-        use Follow::{TryAgain, UserMustAct, WaitFor};
+        use RetryClass::{RetryAfter, Terminal, Transient};
         for (status, code, message, after, want, text) in [
             (
                 403,
                 "AuthenticationFailed",
                 "",
                 "",
-                UserMustAct,
+                Terminal,
                 "does not accept the account key: 403 AuthenticationFailed",
             ),
             (
@@ -208,40 +208,33 @@ mod tests {
                 "AuthorizationFailure",
                 "Server failed to authenticate the request.",
                 "",
-                UserMustAct,
+                Terminal,
                 "account key",
             ),
-            (
-                403,
-                "AuthorizationFailure",
-                "This request is not authorized.",
-                "",
-                UserMustAct,
-                "does not allow",
-            ),
-            (403, "KeyBasedAuthenticationNotPermitted", "", "", UserMustAct, "does not allow"),
-            (400, "InvalidAuthenticationInfo", "", "", UserMustAct, "does not accept the account key: 400"),
-            (401, "NoAuthenticationInformation", "", "", UserMustAct, "account key"),
-            (404, "BlobNotFound", "", "", TryAgain, "not found"),
-            (412, "ConditionNotMet", "", "", TryAgain, "meanwhile"),
-            (503, "ServerBusy", "", "", TryAgain, "slow down"),
-            (503, "ServerBusy", "", "20", WaitFor(Duration::from_secs(20)), "slow down"),
-            (429, "", "", "86400", WaitFor(Duration::from_mins(5)), "slow down"),
-            (500, "InternalError", "", "20", TryAgain, "500 InternalError"),
-            (409, "ContainerBeingDeleted", "", "", TryAgain, "409"),
-            (400, "Md5Mismatch", "", "", TryAgain, "Md5Mismatch"),
+            (403, "AuthorizationFailure", "This request is not authorized.", "", Terminal, "does not allow"),
+            (403, "KeyBasedAuthenticationNotPermitted", "", "", Terminal, "does not allow"),
+            (400, "InvalidAuthenticationInfo", "", "", Terminal, "does not accept the account key: 400"),
+            (401, "NoAuthenticationInformation", "", "", Terminal, "account key"),
+            (404, "BlobNotFound", "", "", Transient, "not found"),
+            (412, "ConditionNotMet", "", "", Transient, "meanwhile"),
+            (503, "ServerBusy", "", "", Transient, "slow down"),
+            (503, "ServerBusy", "", "20", RetryAfter(Duration::from_secs(20)), "slow down"),
+            (429, "", "", "86400", RetryAfter(Duration::from_mins(5)), "slow down"),
+            (500, "InternalError", "", "20", Transient, "500 InternalError"),
+            (409, "ContainerBeingDeleted", "", "", Transient, "409"),
+            (400, "Md5Mismatch", "", "", Transient, "Md5Mismatch"),
             (
                 400,
                 "InvalidHeaderValue",
                 "A header is wrong.",
                 "",
-                UserMustAct,
+                Terminal,
                 "400 InvalidHeaderValue: A header is wrong.",
             ),
-            (302, "", "", "", UserMustAct, "refuses this: 302"),
+            (302, "", "", "", Terminal, "refuses this: 302"),
         ] {
             let error = refused(status, code, message, Hints { retry_after: Some(after), date: None });
-            assert_eq!(error.follow(), want, "{status} {code}");
+            assert_eq!(error.retry_class(), want, "{status} {code}");
             assert!(error.to_string().contains(text), "{error}");
         }
     }
@@ -268,7 +261,7 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("SECRET") && !shown.contains("acct"), "{shown}");
             assert!(shown.contains("refused") || shown.contains("relative URL"), "{shown}");
-            assert_eq!(error.follow(), Follow::TryAgain);
+            assert_eq!(error.retry_class(), RetryClass::Transient);
         }
     }
 }

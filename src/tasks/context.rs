@@ -48,7 +48,7 @@ pub struct Assignment {
 
 /// What an error of blob storage means for a rollout.
 pub fn storage_fault(error: &StoreError) -> Fault {
-    Fault::of(error.follow(), Reason::StorageUnavailable, Reason::StorageRefused, error.to_string())
+    Fault::of(error.retry_class(), Reason::StorageUnavailable, Reason::StorageRefused, error.to_string())
 }
 
 /// What an error of the hub means for a rollout.
@@ -57,5 +57,5 @@ pub fn hub_fault(error: &HubError) -> Fault {
         HubError::BadRequest { .. } => Reason::QueryRefused,
         _ => Reason::HubRefused,
     };
-    Fault::of(error.follow(), Reason::HubUnavailable, refused, error.to_string())
+    Fault::of(error.retry_class(), Reason::HubUnavailable, refused, error.to_string())
 }

@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::{context::hub_fault, sweep::Sweep};
 use crate::{
     fleet::{Goal, attempts::Permission},
-    follow::Follow,
     hub::{error::HubError, limiter::Urgency},
     redact::redact,
+    retry_class::RetryClass,
     rollout::assignment::{Assignment, assign},
     storage::link::{BlobUri, Link},
     time::plus,
@@ -30,7 +30,7 @@ impl Sweep<'_> {
                 HubError::NotFound => self.note(|tally| tally.round.gone += 1),
                 // What cannot be asked for by its id cannot be written either.
                 HubError::BadRequest { message } => self.note_refusal(device, &message),
-                error if error.follow() == Follow::UserMustAct => self.give_up(hub_fault(&error)),
+                error if error.retry_class() == RetryClass::Terminal => self.give_up(hub_fault(&error)),
                 error => self.note_failure(device, &error),
             }
         }

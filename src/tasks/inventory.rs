@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::context::{Tools, storage_fault};
 use crate::{
     api::conditions::Reason,
-    follow::Follow,
+    retry_class::RetryClass,
     rollout::{fault::Fault, task::InventoryKey},
     storage::{BlobStore, StoredBlob},
 };
@@ -21,7 +21,7 @@ pub async fn inventory(key: &InventoryKey, tools: &Tools) -> Result<Vec<StoredBl
     let path = format!("{}/", key.storage.path);
     let listed = tokio::time::timeout(LISTING_TIMEOUT, blobs.list(&path)).await.map_err(|_| {
         let message = format!("listing the blobs took more than {} s", LISTING_TIMEOUT.as_secs());
-        Fault { reason: Reason::StorageUnavailable, message, follow: Follow::TryAgain }
+        Fault { reason: Reason::StorageUnavailable, message, class: RetryClass::Transient }
     })?;
     listed.map_err(|error| storage_fault(&error))
 }

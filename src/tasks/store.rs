@@ -10,7 +10,7 @@ use kube::{Api, Resource};
 use super::context::{Assignment, Tools, storage_fault};
 use crate::{
     api::{BlobRollout, conditions::Reason},
-    follow::Follow,
+    retry_class::RetryClass,
     rollout::{Rollout, asset::Asset, fault::Fault, revision::Upkeep, task::StoreKey},
     source,
     storage::BlobStore,
@@ -32,7 +32,7 @@ pub async fn store(
     };
     tokio::time::timeout(STORE_TIMEOUT, work).await.unwrap_or_else(|_| {
         let message = format!("storing the asset took more than {} s", STORE_TIMEOUT.as_secs());
-        Err(Fault { reason: Reason::StorageUnavailable, message, follow: Follow::TryAgain })
+        Err(Fault { reason: Reason::StorageUnavailable, message, class: RetryClass::Transient })
     })
 }
 
@@ -40,7 +40,7 @@ pub async fn store(
 async fn look_again(key: &StoreKey, assignment: &Assignment, tools: &Tools) -> Result<(), Fault> {
     let changed = |what: &str| {
         let message = format!("{what} has changed meanwhile, and is looked at again");
-        Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }
+        Fault { reason: Reason::Progressing, message, class: RetryClass::Transient }
     };
     let reference = &assignment.rollout;
     let namespace = reference.namespace.as_deref().unwrap_or_default();
@@ -50,7 +50,7 @@ async fn look_again(key: &StoreKey, assignment: &Assignment, tools: &Tools) -> R
             "the BlobRollout could not be read before storing its asset: {}",
             source::objects::in_words(&error)
         );
-        Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }
+        Fault { reason: Reason::Progressing, message, class: RetryClass::Transient }
     })?;
     let object = object.filter(|object| object.meta().uid.as_ref() == Some(&assignment.uid));
     let object = object.ok_or_else(|| changed("the BlobRollout"))?;
@@ -61,7 +61,7 @@ async fn look_again(key: &StoreKey, assignment: &Assignment, tools: &Tools) -> R
     let source = fresh.spec.source.map_err(|_| changed("the BlobRollout"))?;
     let bytes = source::read(&tools.client, namespace, &source).await.map_err(|error| {
         let unavailable = Reason::SourceUnavailable;
-        Fault::of(error.follow(), unavailable, unavailable, format!("spec.source: {error}"))
+        Fault::of(error.retry_class(), unavailable, unavailable, format!("spec.source: {error}"))
     })?;
     if Asset::new(bytes).sha256 != key.sha256 {
         return Err(changed("the source"));

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use blobrollout::{
     api::{BlobRollout, BlobRolloutStatus, conditions::Reason},
     fleet::{Counts, Tally},
-    follow::Follow,
     hub::connection::HubConnection,
+    retry_class::RetryClass,
     rollout::{
         Plan, Rollout,
         asset::Asset,
@@ -66,7 +66,7 @@ pub fn hub(host: &str, key: &str) -> HubConnection {
 
 /// A disturbance.
 pub fn away(reason: Reason) -> Fault {
-    Fault { reason, message: "away".into(), follow: Follow::TryAgain }
+    Fault { reason, message: "away".into(), class: RetryClass::Transient }
 }
 
 /// A thousand ids as long as a uuid.

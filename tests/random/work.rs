@@ -2,7 +2,7 @@
 
 use blobrollout::{
     api::conditions::Reason,
-    follow::Follow,
+    retry_class::RetryClass,
     rollout::{
         Rollout,
         fault::Fault,
@@ -65,12 +65,12 @@ impl Work {
 
 /// A disturbance of storage.
 pub fn storage_is_away() -> Fault {
-    Fault::of(Follow::TryAgain, Reason::StorageUnavailable, Reason::StorageRefused, "storage is away")
+    Fault::of(RetryClass::Transient, Reason::StorageUnavailable, Reason::StorageRefused, "storage is away")
 }
 
 /// A disturbance of the hub.
 pub fn hub_is_away() -> Fault {
-    Fault::of(Follow::TryAgain, Reason::HubUnavailable, Reason::HubRefused, "the hub is away")
+    Fault::of(RetryClass::Transient, Reason::HubUnavailable, Reason::HubRefused, "the hub is away")
 }
 
 /// One call; what came of the task where that was the last one.
@@ -108,7 +108,7 @@ fn store(
 ) -> Option<Result<Outcome, Fault>> {
     let changed = || {
         let message = "something has changed meanwhile, and is looked at again".to_owned();
-        Some(Err(Fault { reason: Reason::Progressing, message, follow: Follow::TryAgain }))
+        Some(Err(Fault { reason: Reason::Progressing, message, class: RetryClass::Transient }))
     };
     match *storing {
         Storing::Begun => {

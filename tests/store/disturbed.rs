@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use blobrollout::{
     clock::Clock,
-    follow::Follow,
+    retry_class::RetryClass,
     storage::{BlobStore, StorageAccount, StoreError},
 };
 use bytes::Bytes;
@@ -60,7 +60,7 @@ async fn a_service_that_is_not_there_is_tried_again() {
         let store = store_at(&format!("AccountName=acct;AccountKey=a2V5;BlobEndpoint={endpoint}"));
         let error = store.list("").await.unwrap_err();
         assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
-        assert_eq!(error.follow(), Follow::TryAgain);
+        assert_eq!(error.retry_class(), RetryClass::Transient);
     }
 }
 
@@ -111,9 +111,9 @@ async fn short_disturbances_are_ridden_out_and_a_busy_service_is_left_alone() {
     // The first was done, and its answer lost.
     assert_eq!(put(&[Answer::HangUp, EXISTS, OURS]).await, (Ok(()), 3));
     let (broken, tries) = put(&[BROKEN]).await;
-    assert_eq!((broken.unwrap_err().follow(), tries), (Follow::TryAgain, 3));
+    assert_eq!((broken.unwrap_err().retry_class(), tries), (RetryClass::Transient, 3));
     let (busy, tries) = put(&[BUSY]).await;
-    assert_eq!((busy.unwrap_err().follow(), tries), (Follow::WaitFor(Duration::from_mins(5)), 1));
+    assert_eq!((busy.unwrap_err().retry_class(), tries), (RetryClass::RetryAfter(Duration::from_mins(5)), 1));
 }
 
 #[tokio::test]

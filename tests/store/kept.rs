@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blobrollout::{
-    follow::Follow,
+    retry_class::RetryClass,
     storage::{BlobMetadata, BlobProperties, BlobStore, StorageAccount, StoreError, StoredBlob},
 };
 use bytes::Bytes;
@@ -105,7 +105,7 @@ async fn the_same_asset_is_stored_once_and_another_never_over_it() {
         let other = Bytes::from("two");
         let error = store.put(name, other.clone(), &properties(&other)).await.unwrap_err();
         assert!(matches!(error, StoreError::Occupied { .. }), "{error}");
-        assert_eq!(error.follow(), Follow::UserMustAct);
+        assert_eq!(error.retry_class(), RetryClass::Terminal);
         assert!(error.to_string().contains(first.metadata.sha256.as_ref().unwrap()), "{error}");
         assert!(download(&link(&account, name)).await == bytes, "{name}");
     }
@@ -130,7 +130,7 @@ async fn a_block_that_was_damaged_on_its_way_is_refused_by_the_service() {
         fragile[size - 1] = FRAGILE;
         let error = damaged.put(&name, fragile.clone().into(), &properties(&fragile)).await.unwrap_err();
         assert!(error.to_string().contains("Md5Mismatch"), "{error}");
-        assert_eq!(error.follow(), Follow::TryAgain);
+        assert_eq!(error.retry_class(), RetryClass::Transient);
         assert_eq!(store.head(&name).await.unwrap(), None);
         // It was the damage that was refused, not the line.
         damaged.put(&name, sound.clone(), &properties(&sound)).await.unwrap();
@@ -164,7 +164,7 @@ async fn an_update_writes_what_differs_and_only_to_the_blob_that_was_looked_at()
 
     let error = store.update("a", &first.etag, &properties(b"{}")).await.unwrap_err();
     assert!(matches!(error, StoreError::Precondition(_)), "{error}");
-    assert_eq!(error.follow(), Follow::TryAgain);
+    assert_eq!(error.retry_class(), RetryClass::Transient);
     assert_eq!(stored(&store, "a").await, second);
     let error = store.update("absent", &first.etag, &new).await.unwrap_err();
     assert!(matches!(error, StoreError::NotFound(_) | StoreError::Precondition(_)), "{error}");
@@ -183,7 +183,7 @@ async fn a_wrong_key_is_for_the_user_to_mend() {
     ];
     for result in results {
         let error = result.unwrap_err();
-        assert_eq!(error.follow(), Follow::UserMustAct, "{error}");
+        assert_eq!(error.retry_class(), RetryClass::Terminal, "{error}");
         assert!(error.to_string().contains("403"), "{error}");
         let shown = format!("{error} {error:?} {store:?}");
         assert!(!shown.contains(wrong) && !shown.contains("SharedKey "), "{shown}");

@@ -1,14 +1,14 @@
-//! What follows from an error. Every error type of this crate answers this one question.
+//! What follows from an error. Every error type of this crate says which class it is of; `rollout/fault.rs` says when to try again.
 
 use std::time::Duration;
 
 /// What has to happen before the failed call can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
+pub enum RetryClass {
     /// Somebody has to change an object, a key or a right: trying again would fail the same way.
-    UserMustAct,
-    /// The service asked us to wait this long.
-    WaitFor(Duration),
+    Terminal,
+    /// The service asks to be left alone this long.
+    RetryAfter(Duration),
     /// A disturbance: try again with growing delay.
-    TryAgain,
+    Transient,
 }
