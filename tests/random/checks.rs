@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use blobrollout::{
     api::{
         BlobRollout, BlobRolloutStatus,
-        conditions::{READY, find, is_true},
+        conditions::{DEVICES_REFUSED, READY, find, is_true},
     },
     fleet::Goal,
     storage::link::{BlobUri, Link},
@@ -233,7 +233,9 @@ pub fn reported(world: &World, operator: usize, status: &BlobRolloutStatus) {
     let operator = &world.operators[operator];
     let fresh = !is_stale(world, operator.cache.as_ref());
     let rested = world.elapsed - operator.resumed > milliseconds(world.spec.interval) + COUNT_AGE;
-    if !is_true(&status.conditions, READY) || !fresh || !rested {
+    // Who refuses a link may hold a live one all the same, and then the numbers hide somebody else for an interval.
+    let refused = is_true(&status.conditions, DEVICES_REFUSED);
+    if !is_true(&status.conditions, READY) || !fresh || !rested || refused {
         return;
     }
     let Ok(target) = &world.spec.target else { panic!("N1: Ready with a target that cannot be read") };

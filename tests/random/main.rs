@@ -38,7 +38,7 @@ const FIRST_SEED: u64 = 1;
 /// One run: random steps, then rest.
 fn run(seed: u64, told: bool) {
     let mut world = World::new(seed, told);
-    let steps = 30 + world.random.below(90);
+    let steps = 30 + world.random.below(60);
     for _ in 0..steps {
         edits::step(&mut world);
     }

@@ -43,7 +43,7 @@ pub fn come_to_rest(world: &mut World) {
         restart_costs_nothing(world, 1 - other);
         settle(world);
     }
-    if world.random.chance(40) {
+    if world.random.chance(25) {
         costs_nothing(world, 1 - other);
     }
 }
