@@ -2,7 +2,7 @@
 
 use blobrollout::{
     api::{RENEW_REQUESTED_AT, conditions::READY},
-    rollout::facts::Asset,
+    rollout::asset::Asset,
 };
 use serde_json::json;
 

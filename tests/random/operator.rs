@@ -197,7 +197,7 @@ fn reconcile(world: &mut World, n: usize) {
         unseen: u32::from(asset.is_err()),
         asset,
         account: Ok(world.api.account()),
-        hub: Ok(world.api.hub()),
+        hub: Ok(crate::object::hub()),
         skew: SKEW,
         secrets_watched: true,
         found,
