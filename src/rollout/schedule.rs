@@ -200,6 +200,10 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
         let growth = 1 << view.facts.found.leftovers.saturating_sub(1).min(5);
         at = at.min(due(done.ended, RESWEEP_DELAY * growth, view.now));
     }
+    // Who refuses a link is tried again once an hour, also where nobody can be counted.
+    if round.refused > 0 {
+        at = at.min(due(done.began, view.rollout.spec.interval, view.now));
+    }
     let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
     if round.newer > 0 && listed_since {
         at = view.now;
