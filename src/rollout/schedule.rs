@@ -232,6 +232,10 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     if round.left > round.contested + round.newer {
         at = at.min(due(done.ended, resweep, view.now));
     }
+    // Who refuses a link is tried again once an hour, also where nobody can be counted.
+    if round.refused > 0 {
+        at = at.min(due(done.began, view.rollout.spec.interval, view.now));
+    }
     let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
     if round.newer > 0 && listed_since {
         // Once at once; where it goes on, somebody makes up ever new blobs.

@@ -348,9 +348,33 @@ fn rare(world: &mut World) {
             world.api.make(now);
             change(world, "made again", |_| ());
         }
-        _ => {
-            let any = world.random.below(3);
-            change(world, "back and forth", |object| object.spec.source = inline(&format!("content {any}")));
+        _ => sleeper(world),
+    }
+}
+
+/// An operator is stopped in the midst of a sweep, the other one delivers something else, and the first goes on with what it knew.
+fn sleeper(world: &mut World) {
+    let n = world.random.below(2);
+    for other in 0..2 {
+        go_on(world, other);
+    }
+    for changes in 0..3 {
+        let any = world.random.below(3);
+        change(world, "back and forth", |object| object.spec.source = inline(&format!("content {any}")));
+        if changes == 0 {
+            for _ in 0..world.random.below(60) {
+                world.do_one_thing();
+            }
+            world.operators[n].stopped = true;
+        } else {
+            world.pass(20 * SECOND);
         }
     }
+    world.say(|| format!("{} goes on", world.operators[n].name));
+    (world.operators[n].stopped, world.operators[n].frozen) = (false, true);
+    world.operators[n].resumed = world.elapsed;
+    for _ in 0..world.random.below(80) {
+        world.do_one_thing();
+    }
+    go_on(world, n);
 }
