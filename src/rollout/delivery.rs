@@ -164,7 +164,7 @@ impl<'a> Delivery<'a> {
             room: self.room,
             revisions: self.revisions.clone(),
             held,
-            gone: self.gone(facts, inventory),
+            gone: self.gone(facts, inventory, now),
         }
     }
 
@@ -174,9 +174,10 @@ impl<'a> Delivery<'a> {
         &self,
         facts: &Facts,
         inventory: Option<&Done<InventoryKey, Vec<StoredBlob>>>,
+        now: Timestamp,
     ) -> BTreeSet<BlobUri> {
         let Some(sweep) = facts.found.sweep.done.as_ref() else { return BTreeSet::new() };
-        let listed_since = inventory.is_some_and(|listed| listed.began >= sweep.ended);
+        let listed_since = inventory.is_some_and(|listed| listed.began_since(sweep.ended, now));
         let same = sweep.key.goal == self.sweep_key.goal;
         let unknown = sweep.outcome.round.unknown.iter().filter(|_| listed_since);
         unknown.filter(|blob| same || !self.knows(blob)).cloned().collect()

@@ -64,6 +64,13 @@ pub struct Done<K, T> {
     pub outcome: T,
 }
 
+impl<K, T> Done<K, T> {
+    /// Whether it began at `at` or after it. A begin in the future comes from a clock that was set back, and says nothing.
+    pub fn began_since(&self, at: Timestamp, now: Timestamp) -> bool {
+        self.began >= at && self.began <= now
+    }
+}
+
 /// A failure.
 #[derive(Clone, Debug)]
 pub struct Failed<K> {

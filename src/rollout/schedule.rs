@@ -236,7 +236,7 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     if round.refused > 0 {
         at = at.min(due(done.began, view.rollout.spec.interval, view.now));
     }
-    let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
+    let listed_since = view.inventory.is_some_and(|listed| listed.began_since(done.ended, view.now));
     if round.newer > 0 && listed_since {
         // Once at once; where it goes on, somebody makes up ever new blobs.
         let again = view.facts.found.leftovers > 1;
