@@ -133,7 +133,8 @@ impl Sweep<'_> {
         }
         let patch = gift.revision.patch(&self.key.property, &link, gift.ts, twin.1.as_ref());
         let urgency = self.urgency(gift.renewed, now);
-        match self.hub.patch_twin(device, &patch, &twin.0, urgency, &self.assignment.cancel).await {
+        let write = self.hub.patch_twin(device, &patch, &twin.0, urgency, &self.assignment.cancel);
+        match self.while_fresh(write).await {
             Ok(()) => {
                 self.attempts().written(device, &label, now);
                 self.tools.metrics.twin_written();

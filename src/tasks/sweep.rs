@@ -11,6 +11,7 @@ use std::{
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{
     conflicts::Conflicts,
@@ -62,15 +63,33 @@ pub async fn sweep(
         tools,
         tally: Mutex::default(),
         conflicts: Conflicts::default(),
+        fresh: Semaphore::new(fresh_requests(input.rates.twin_writes)),
         fatal: Mutex::default(),
     };
     sweep.all().await
+}
+
+/// How many requests may be under way that are not slow, at so many writes a second.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are some thousands at most"
+)]
+fn fresh_requests(twin_writes: f64) -> usize {
+    FRESH_REQUESTS.max(twin_writes * FRESH_SECONDS) as usize
 }
 
 /// The address below which the rollout's blobs are.
 fn path_of(blob: &BlobUri) -> String {
     blob.as_str().rsplit_once('/').map_or_else(String::new, |(path, _)| path.to_owned())
 }
+
+/// Requests at once of which none is slow: each takes a connection, and a connection takes memory.
+const FRESH_REQUESTS: f64 = 32.0;
+/// The same as a part of what may be written in a second, where that is more.
+const FRESH_SECONDS: f64 = 0.1;
+/// After so long a request is slow, and the next one need not wait for it.
+const SLOW_AFTER: Duration = Duration::from_secs(2);
 
 /// A sweep under way.
 pub(super) struct Sweep<'a> {
@@ -83,6 +102,7 @@ pub(super) struct Sweep<'a> {
     pub assignment: &'a Assignment,
     pub tools: &'a Tools,
     pub conflicts: Conflicts,
+    fresh: Semaphore,
     tally: Mutex<(Tally, u64)>,
     /// What ends the sweep.
     fatal: Mutex<Option<Fault>>,
@@ -203,6 +223,17 @@ impl Sweep<'_> {
     /// Ends the sweep.
     pub fn give_up(&self, fault: Fault) {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(fault);
+    }
+
+    /// Makes a call when few enough are under way that are not slow. A slow one goes on, and holds up no other.
+    pub async fn while_fresh<T>(&self, call: impl Future<Output = T>) -> T {
+        let fresh = self.fresh.acquire().await;
+        tokio::pin!(call);
+        tokio::select! {
+            done = &mut call => return done,
+            () = tokio::time::sleep(SLOW_AFTER) => drop(fresh),
+        }
+        call.await
     }
 
     /// Notes what came of a device, and tells how far the sweep is.
