@@ -93,7 +93,7 @@ impl Sweep<'_> {
     }
 
     async fn read(&self, device: &str) -> Result<Seen, HubError> {
-        let twin = self.hub.twin(device).await?.ok_or(HubError::NotFound)?;
+        let twin = Box::pin(self.hub.twin(device)).await?.ok_or(HubError::NotFound)?;
         let desired = twin.desired.get(&self.key.property).cloned();
         Ok((twin.etag, desired))
     }
@@ -133,7 +133,8 @@ impl Sweep<'_> {
         }
         let patch = gift.revision.patch(&self.key.property, &link, gift.ts, twin.1.as_ref());
         let urgency = self.urgency(gift.renewed, now);
-        let write = self.hub.patch_twin(device, &patch, &twin.0, urgency, &self.assignment.cancel);
+        let cancel = &self.assignment.cancel;
+        let write = || self.hub.patch_twin(device, &patch, &twin.0, urgency, cancel);
         match self.while_fresh(write).await {
             Ok(()) => {
                 self.attempts().written(device, &label, now);

@@ -226,9 +226,10 @@ impl Sweep<'_> {
     }
 
     /// Makes a call when few enough are under way that are not slow. A slow one goes on, and holds up no other.
-    pub async fn while_fresh<T>(&self, call: impl Future<Output = T>) -> T {
+    pub async fn while_fresh<F: Future>(&self, call: impl FnOnce() -> F) -> F::Output {
         let fresh = self.fresh.acquire().await;
-        tokio::pin!(call);
+        // A call takes kilobytes, and those who wait for their turn are many.
+        let mut call = Box::pin(call());
         tokio::select! {
             done = &mut call => return done,
             () = tokio::time::sleep(SLOW_AFTER) => drop(fresh),
