@@ -135,7 +135,7 @@ impl Found {
         self.running.push(task.kind());
         match (task, reached) {
             (Task::Sweep(key, _), Reached::Swept(tally)) => {
-                self.sweeping = Some((key.clone(), tally.clone()))
+                self.sweeping = Some((key.clone(), tally.clone()));
             }
             (Task::Sweep(key, _), _) => self.sweeping = Some((key.clone(), Tally::default())),
             (Task::Count(..), Reached::Counted(parts, all)) => self.counting = Some((parts.len(), *all)),

@@ -196,9 +196,10 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     let good_since = done.outcome.round_began.unwrap_or(done.began);
     let mut at = if good_since > view.now { view.now } else { delivery.links.next_change(good_since) };
     // Who is contested is approached ever more slowly, and needs no sweep of its own.
+    let leftovers = view.facts.found.leftovers;
+    let resweep = due(done.ended, RESWEEP_DELAY * (1 << leftovers.saturating_sub(1).min(5)), view.now);
     if round.left > round.contested + round.newer {
-        let growth = 1 << view.facts.found.leftovers.saturating_sub(1).min(5);
-        at = at.min(due(done.ended, RESWEEP_DELAY * growth, view.now));
+        at = at.min(resweep);
     }
     // Who refuses a link is tried again once an hour, also where nobody can be counted.
     if round.refused > 0 {
@@ -206,7 +207,8 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     }
     let listed_since = view.inventory.is_some_and(|listed| listed.began >= done.ended);
     if round.newer > 0 && listed_since {
-        at = view.now;
+        // An index that lags may name one unknown blob and the twin another, in turns, until it has caught up.
+        at = at.min(if leftovers > 2 { resweep } else { view.now });
     }
     at
 }

@@ -171,7 +171,9 @@ pub fn all_answer(world: &mut World) {
         said != device.uri()
     };
     let ids: Vec<String> = world.hub.devices.iter().filter(silent).map(|(id, _)| id.clone()).collect();
-    ids.iter().for_each(|id| answer(world, id));
+    for id in &ids {
+        answer(world, id);
+    }
 }
 
 /// The device answers for what it has.

@@ -91,7 +91,7 @@ impl Api {
     }
 
     /// The hub's connection.
-    pub fn hub(&self) -> HubConnection {
+    pub fn hub() -> HubConnection {
         HUB.clone()
     }
 }
