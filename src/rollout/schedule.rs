@@ -227,10 +227,11 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     let round = &done.outcome.round;
     let good_since = done.outcome.round_began.unwrap_or(done.began);
     let mut at = if good_since > view.now { view.now } else { delivery.links.next_change(good_since) };
-    let resweep = RESWEEP_DELAY * (1 << view.facts.found.leftovers.saturating_sub(1).min(5));
+    let leftovers = view.facts.found.leftovers;
+    let resweep = due(done.ended, RESWEEP_DELAY * (1 << leftovers.saturating_sub(1).min(5)), view.now);
     // Who is contested is approached ever more slowly, and needs no sweep of its own.
     if round.left > round.contested + round.newer {
-        at = at.min(due(done.ended, resweep, view.now));
+        at = at.min(resweep);
     }
     // Who refuses a link is tried again once an hour, also where nobody can be counted.
     if round.refused > 0 {
@@ -238,9 +239,8 @@ fn unfinished(view: &View<'_>, delivery: &Delivery<'_>) -> Timestamp {
     }
     let listed_since = view.inventory.is_some_and(|listed| listed.began_since(done.ended, view.now));
     if round.newer > 0 && listed_since {
-        // Once at once; where it goes on, somebody makes up ever new blobs.
-        let again = view.facts.found.leftovers > 1;
-        at = at.min(if again { due(done.ended, resweep, view.now) } else { view.now });
+        // An index that lags may name one unknown blob and the twin another, in turns, until it has caught up.
+        at = at.min(if leftovers > 2 { resweep } else { view.now });
     }
     at
 }

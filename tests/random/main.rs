@@ -11,6 +11,7 @@
 
 mod checks;
 mod count;
+mod devices;
 mod edits;
 mod hub;
 mod object;

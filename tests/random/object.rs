@@ -89,9 +89,9 @@ impl Api {
     pub fn account(&self) -> StorageAccount {
         ACCOUNTS[self.key].clone()
     }
-}
 
-/// The hub's connection.
-pub fn hub() -> HubConnection {
-    HUB.clone()
+    /// The hub's connection.
+    pub fn hub() -> HubConnection {
+        HUB.clone()
+    }
 }

@@ -23,6 +23,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     checks,
+    object::Api,
     sweep::{self, Sent},
     work::{self, Work},
     world::World,
@@ -197,7 +198,7 @@ fn reconcile(world: &mut World, n: usize) {
         unseen: u32::from(asset.is_err()),
         asset,
         account: Ok(world.api.account()),
-        hub: Ok(crate::object::hub()),
+        hub: Ok(Api::hub()),
         skew: SKEW,
         secrets_watched: true,
         found,

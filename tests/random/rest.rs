@@ -10,7 +10,7 @@ use blobrollout::{
 };
 
 use crate::{
-    checks, edits,
+    checks, devices, edits,
     hub::{Device, picks},
     world::World,
 };
@@ -61,7 +61,7 @@ fn settle(world: &mut World) {
     let (mut idle, interval) = (0, interval(world));
     for _ in 0..MOST_INTERVALS {
         let before = effects(world);
-        edits::all_answer(world);
+        devices::all_answer(world);
         world.pass(interval);
         idle = if effects(world) == before { idle + 1 } else { 0 };
         if idle == 3 {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     checks::{self, Checks},
-    edits,
+    devices,
     hub::{Device, Hub},
     object::Api,
     operator::{Operator, SKEW},
@@ -170,7 +170,7 @@ impl World {
         loop {
             self.work();
             if self.answering {
-                edits::all_answer(self);
+                devices::all_answer(self);
             }
             let timers = self.operators.iter().filter_map(Operator::timer);
             let next = timers.min().unwrap_or(end).min(end);
