@@ -183,13 +183,18 @@ impl<'a> Delivery<'a> {
         unknown.filter(|blob| same || !self.knows(blob)).cloned().collect()
     }
 
-    /// Devices whose link of the rollout is due for renewal, where they have been counted.
+    /// Devices whose link of the rollout is due for renewal, where they have been counted. Of who is held where it is, a link to a blob
+    /// that is gone cannot be renewed.
     pub fn on_old_link(&self, now: Timestamp) -> Option<u64> {
-        let due = |held: &&Held| !held.link.as_ref().is_some_and(|link| self.links.is_good(link, now));
+        let due = |held: &&Held| {
+            let good = held.link.as_ref().is_some_and(|link| self.links.is_good(link, now));
+            !good && (!self.sweep_key.hold || self.knows(&held.blob))
+        };
         Some(self.fleet?.outcome.held.iter().filter(due).map(|held| held.devices).sum())
     }
 
-    fn knows(&self, blob: &BlobUri) -> bool {
+    /// Whether the inventory knows `blob` as a revision.
+    pub fn knows(&self, blob: &BlobUri) -> bool {
         self.revisions.iter().any(|revision| revision.blob == *blob)
     }
 }

@@ -21,9 +21,7 @@ pub fn first_expiry(view: &View<'_>) -> Option<Timestamp> {
         same && done.outcome.round.left + done.outcome.round.refused == 0
     });
     // Whatever was not good when the last round asked for it has been replaced. Who holds its devices does not ask for blobs that are gone.
-    let asked = |hold: bool, link: &Link| {
-        !hold || delivery.revisions.iter().any(|revision| revision.blob == *link.blob())
-    };
+    let asked = |hold: bool, link: &Link| !hold || delivery.knows(link.blob());
     let replaced = replaced.and_then(|done| Some((done.key.hold, done.outcome.round_began?)));
     let counted = fleet.outcome.first_expiry(|link| {
         replaced.is_none_or(|(hold, round)| delivery.links.is_good(link, round) || !asked(hold, link))

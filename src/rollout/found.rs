@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{
     fault::{Failure, Fault},
-    task::{CountKey, InventoryKey, Kind, StoreKey, SweepKey, Task},
+    task::{CountKey, InventoryKey, StoreKey, SweepKey, Task},
 };
 use crate::{
     fleet::{Counts, Tally},
@@ -38,8 +38,6 @@ pub struct Found {
     pub count_running: Option<CountKey>,
     /// The count that runs: parts done, and all of them.
     pub counting: Option<(usize, usize)>,
-    /// The kinds of work that run.
-    pub running: Vec<Kind>,
 }
 
 /// What has come of one kind of work: the last time that it succeeded, and the failures since.
@@ -143,7 +141,6 @@ pub enum Outcome {
 impl Found {
     /// Takes in that `task` runs, and how far it is.
     pub fn running(&mut self, task: &Task, reached: &Reached) {
-        self.running.push(task.kind());
         match (task, reached) {
             (Task::Sweep(key, _), Reached::Swept(tally)) => {
                 self.sweeping = Some((key.clone(), tally.clone()));

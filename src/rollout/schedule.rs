@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     api::spec::BlobRollout,
-    fleet::counts::Held,
     time::{due, plus},
 };
 
@@ -253,17 +252,16 @@ fn hold_due(view: &View<'_>, delivery: &Delivery<'_>) -> Option<Timestamp> {
     }
     let done = found.sweep.done_for(&delivery.sweep_key);
     let evidence = delivery.fleet.filter(|fleet| done.is_none_or(|done| fleet.began >= done.ended));
-    if let Some(fleet) = evidence {
-        // A link to a blob that is gone cannot be renewed.
-        let known = |held: &&Held| delivery.revisions.iter().any(|revision| revision.blob == held.blob);
-        let mut held = fleet.outcome.held.iter().filter(|held| held.devices > 0).filter(known);
-        let all_good =
-            held.all(|held| held.link.as_ref().is_some_and(|link| delivery.links.is_good(link, now)));
-        return match done {
-            _ if all_good => Some(delivery.links.next_change(now)),
-            Some(done) => Some(due(done.ended, RESWEEP_DELAY, now)),
-            None => Some(now),
-        };
+    if let Some(on_old_link) = evidence.and_then(|_| delivery.on_old_link(now)) {
+        return Some(match done {
+            _ if on_old_link == 0 => delivery.links.next_change(now),
+            // Who refuses a link is no reason to ask again and again.
+            Some(done) if on_old_link <= done.outcome.round.refused => {
+                due(done.began, view.rollout.spec.interval, now)
+            }
+            Some(done) => due(done.ended, RESWEEP_DELAY, now),
+            None => now,
+        });
     }
     if done.is_some() {
         return Some(unfinished(view, delivery));

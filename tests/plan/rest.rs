@@ -174,12 +174,7 @@ fn a_plan_is_the_same_for_the_same_world() {
             // Neither the status that it gives, nor the time, nor progress takes a task from it.
             world.settle();
             for task in &one.tasks {
-                match task {
-                    Task::Sweep(key, _) => world.found().sweeping = Some((key.clone(), Tally::default())),
-                    Task::Count(..) => world.found().counting = Some((1, 2)),
-                    _ => (),
-                }
-                world.found().running.push(task.kind());
+                world.found().running(task, &blobrollout::rollout::found::Reached::default());
             }
             for wait in [0, 1, 600, 7200] {
                 world.now += seconds(wait);
@@ -193,7 +188,7 @@ fn a_plan_is_the_same_for_the_same_world() {
                 );
             }
             world.stop_sweep();
-            world.found().running.clear();
+            world.found().count_running = None;
         }
     }
 }

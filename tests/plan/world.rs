@@ -286,13 +286,11 @@ impl World {
     pub fn run_sweep(&mut self, tally: Tally) {
         let key = self.sweep_key();
         self.found().sweeping = Some((key, tally));
-        self.found().running.push(Kind::Sweep);
     }
 
     /// The sweep that was under way has ended in one way or another.
     pub fn stop_sweep(&mut self) {
         self.found().sweeping = None;
-        self.found().running.retain(|kind| *kind != Kind::Sweep);
     }
 
     /// Counting has just failed.
